@@ -1,0 +1,1 @@
+//! age files and one signature; nothing else of cryptography.

@@ -1,0 +1,1 @@
+//! What the bytes mean; pure, made only by parsing.

@@ -1,0 +1,1 @@
+//! The real git and its object database, made harmless.

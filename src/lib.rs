@@ -1,0 +1,13 @@
+//! `vault`, as a library: the program's own parts, in layers.
+//!
+//! There is no promise of a stable interface: the audience is `main.rs` and the tests. Other programs read the store by
+//! its specification, `store-format/README.md`.
+//!
+//! The modules stand in layer order, lowest first: each may use those above it in this list and none
+//! below. A test (`tests/it/tidy.rs`) holds that.
+
+pub mod secret;
+pub mod sys;
+pub mod crypto;
+pub mod format;
+pub mod git;
