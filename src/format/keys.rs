@@ -1,0 +1,225 @@
+//! A key file: the store's keys for one member (section 5).
+
+use crate::crypto::identity::StoreKey;
+use crate::crypto::sign::WriterKey;
+use crate::crypto::sign::WriterPublic;
+use crate::format::Document;
+use crate::format::Epoch;
+use crate::format::Refusal;
+use crate::format::Stage;
+use crate::format::document::Domain;
+use crate::format::text::Fields;
+use crate::format::text::quote;
+use crate::secret::Secret;
+use toml::Value;
+
+/// How the line with the writer key begins; a comment to age.
+const WRITER_LINE: &[u8] = b"# writer-key ";
+
+/// An opened key file.
+pub struct KeyFile {
+    /// The epoch it is for.
+    pub epoch: Epoch,
+    /// The member it was made for.
+    pub member: String,
+    /// What every entry is encrypted to.
+    pub store_key: StoreKey,
+    /// What signs; a reader has none.
+    pub writer_key: Option<WriterKey>,
+    /// Earlier epochs, newest first.
+    pub past: Vec<PastEpoch>,
+}
+
+/// The keys of an epoch that is over. They open history, never a current entry.
+pub struct PastEpoch {
+    /// Its number.
+    pub number: u32,
+    /// Its public writer key.
+    pub writer: WriterPublic,
+    /// The id of its last commit; empty in a store without git.
+    pub last: String,
+    /// What its entries were encrypted to.
+    pub store_key: StoreKey,
+}
+
+impl KeyFile {
+    /// Reads a decrypted key file of `member` and holds it against `.vault/format` (F-031 to F-034).
+    pub fn parse(plain: Secret, epoch: &Epoch, member: &str) -> Result<Self, Refusal> {
+        let document = Document::open(plain, Domain::Keys, epoch)?;
+        let wrong = |why: String| Refusal::new(Stage::Header, format!("its header is wrong: {why}"));
+        let mut fields = Fields::parse(&document.header).map_err(wrong)?;
+        let stated = Epoch::take(&mut fields)?;
+        let owner = fields.string("member").and_then(|owner| Fields::required("member", owner));
+        let owner = owner.map_err(wrong)?;
+        if stated != *epoch || owner != member {
+            let reason = "it is for another store, epoch or member than its place says";
+            return Err(Refusal::new(Stage::Member, reason));
+        }
+        let past = take_past(&mut fields).map_err(wrong)?;
+        let body = Body::parse(&document.body, &past);
+        let body = body.ok_or_else(|| Refusal::new(Stage::Header, "the keys in it are not as they should be"))?;
+        if body.writer_key.as_ref().is_some_and(|key| key.public() != epoch.writer) {
+            return Err(Refusal::new(Stage::Member, "its writer key is not the store's"));
+        }
+        let keyed = past.into_iter().zip(body.past);
+        let past = keyed.map(|((number, writer, last), store_key)| PastEpoch { number, writer, last, store_key });
+        Ok(Self {
+            epoch: stated,
+            member: owner,
+            store_key: body.store_key,
+            writer_key: body.writer_key,
+            past: past.collect(),
+        })
+    }
+
+    /// The plaintext of a key file of these keys for `member`, signed; with the writer key unless `read_only`.
+    ///
+    /// `None` if these keys cannot sign.
+    pub fn plaintext_for(&self, member: &str, read_only: bool) -> Option<(String, Secret)> {
+        let key = self.writer_key.as_ref()?;
+        let mut header = self.epoch.to_text();
+        header.push_str(&format!("member = {}\n", quote(member)));
+        if !self.past.is_empty() {
+            header.push_str(&format!("past = [{}]\n", self.past_lines()));
+        }
+        let mut lines = vec![self.store_key.to_line()];
+        if !read_only {
+            lines.push(Secret::new([WRITER_LINE, key.seed_text().expose()].concat()));
+        }
+        lines.extend(self.past.iter().map(|past| past.store_key.to_line()));
+        let mut body = Vec::with_capacity(lines.iter().map(|line| line.len() + 1).sum());
+        for line in &lines {
+            body.extend_from_slice(line.expose());
+            body.push(b'\n');
+        }
+        let body = Secret::new(body);
+        let head = Document::sign(&header, body.expose(), Domain::Keys, &self.epoch, key);
+        Some((head, body))
+    }
+
+    fn past_lines(&self) -> String {
+        let line = |past: &PastEpoch| {
+            let writer = quote(&past.writer.to_string());
+            format!("{{ epoch = {}, writer = {writer}, last = {} }}", past.number, quote(&past.last))
+        };
+        self.past.iter().map(line).collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// What the body of a key file holds.
+struct Body {
+    store_key: StoreKey,
+    writer_key: Option<WriterKey>,
+    past: Vec<StoreKey>,
+}
+
+impl Body {
+    fn parse(body: &Secret, past: &[PastFields]) -> Option<Self> {
+        let text = body.expose().strip_suffix(b"\n")?;
+        let mut lines = text.split(|byte| *byte == b'\n').peekable();
+        let store_key = StoreKey::parse(lines.next()?).ok()?;
+        let seed = lines.next_if(|line| line.starts_with(WRITER_LINE));
+        let writer_key = match seed.and_then(|line| line.strip_prefix(WRITER_LINE)) {
+            Some(seed) => Some(WriterKey::from_seed_text(seed).ok()?),
+            None => None,
+        };
+        let past_keys: Option<Vec<_>> = lines.map(|line| StoreKey::parse(line).ok()).collect();
+        let past_keys = past_keys.filter(|keys| keys.len() == past.len())?;
+        Some(Self { store_key, writer_key, past: past_keys })
+    }
+}
+
+/// Number, public writer key and last commit of an earlier epoch.
+type PastFields = (u32, WriterPublic, String);
+
+fn take_past(fields: &mut Fields) -> Result<Vec<PastFields>, String> {
+    let list = match fields.0.remove("past") {
+        None => return Ok(Vec::new()),
+        Some(Value::Array(list)) => list,
+        Some(_) => return Err("past must be an array".to_owned()),
+    };
+    let one = |value| {
+        let Value::Table(table) = value else { return Err("past must hold tables".to_owned()) };
+        let mut fields = Fields(table);
+        let number = Fields::required("epoch", fields.integer("epoch")?)?;
+        let writer = Fields::required("writer", fields.string("writer")?)?;
+        let last = fields.string("last")?.unwrap_or_default();
+        Ok((
+            u32::try_from(number).map_err(|_| "epoch is out of range".to_owned())?,
+            WriterPublic::parse(&writer).map_err(|_| "writer is not an Ed25519 key".to_owned())?,
+            last,
+        ))
+    };
+    list.into_iter().map(one).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keys(past: usize) -> KeyFile {
+        let writer_key = WriterKey::generate().unwrap();
+        let epoch = Epoch { store: "ab".repeat(16), number: 9, writer: writer_key.public() };
+        let old = |n: usize| PastEpoch {
+            number: u32::try_from(n).unwrap(),
+            writer: WriterKey::generate().unwrap().public(),
+            last: "f00d".into(),
+            store_key: StoreKey::generate(),
+        };
+        KeyFile {
+            epoch,
+            member: "laptop".into(),
+            store_key: StoreKey::generate(),
+            writer_key: Some(writer_key),
+            past: (1..=past).rev().map(old).collect(),
+        }
+    }
+
+    fn plain(keys: &KeyFile, read_only: bool) -> Secret {
+        let (head, body) = keys.plaintext_for("laptop", read_only).unwrap();
+        Secret::new([head.as_bytes(), body.expose()].concat())
+    }
+
+    #[test]
+    fn a_key_file_comes_back_with_its_past() {
+        for past in [0, 2] {
+            let keys = keys(past);
+            let read = KeyFile::parse(plain(&keys, false), &keys.epoch, "laptop").unwrap();
+            assert_eq!(read.store_key.to_line(), keys.store_key.to_line());
+            assert!(read.writer_key.is_some());
+            assert_eq!(read.past.len(), past);
+        }
+    }
+
+    #[test]
+    fn a_reader_has_no_writer_key() {
+        let keys = keys(1);
+        let read = KeyFile::parse(plain(&keys, true), &keys.epoch, "laptop").unwrap();
+        assert!(read.writer_key.is_none());
+        assert!(read.plaintext_for("x", false).is_none());
+    }
+
+    #[test]
+    fn another_member_or_epoch_is_refused() {
+        let keys = keys(0);
+        let stage = |epoch: &Epoch, member| {
+            KeyFile::parse(plain(&keys, false), epoch, member).err().unwrap().stage
+        };
+        assert_eq!(stage(&keys.epoch, "phone"), Stage::Member);
+        assert_eq!(stage(&Epoch { number: 8, ..keys.epoch.clone() }, "laptop"), Stage::Signature);
+    }
+
+    #[test]
+    fn a_foreign_writer_key_is_refused() {
+        let mut keys = keys(0);
+        let (_, body) = keys.plaintext_for("laptop", false).unwrap();
+        let foreign = WriterKey::generate().unwrap();
+        let bad = [keys.store_key.to_line().expose(), b"\n", WRITER_LINE, foreign.seed_text().expose(), b"\n"].concat();
+        assert_eq!(bad.len(), body.len());
+        let signer = keys.writer_key.take().unwrap();
+        let header = format!("{}member = \"laptop\"\n", keys.epoch.to_text());
+        let head = Document::sign(&header, &bad, Domain::Keys, &keys.epoch, &signer);
+        let plain = Secret::new([head.as_bytes(), &bad].concat());
+        assert_eq!(KeyFile::parse(plain, &keys.epoch, "laptop").err().unwrap().stage, Stage::Member);
+    }
+}
