@@ -8,6 +8,22 @@
 
 pub mod secret;
 pub mod sys;
+pub mod config;
 pub mod crypto;
 pub mod format;
 pub mod git;
+pub mod store;
+pub mod policy;
+pub mod session;
+pub mod exec;
+pub mod cli;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use crate::sys::Env;
+
+/// Runs one command line; the first argument is the name by which the program was called.
+pub fn run(env: Env, args: Vec<OsString>) -> ExitCode {
+    cli::run(env, args)
+}

@@ -1,1 +1,10 @@
-fn main(){}
+//! The program: the real environment in, an exit code out.
+
+use std::process::ExitCode;
+
+use agevault::sys::Env;
+
+#[allow(clippy::disallowed_methods, reason = "the one place that reads the arguments")]
+fn main() -> ExitCode {
+    agevault::run(Env::of_process(), std::env::args_os().collect())
+}

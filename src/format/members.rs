@@ -5,16 +5,13 @@ use toml::Value;
 
 use crate::crypto::recipient::Recipient;
 use crate::format::Document;
-use crate::format::Epoch;
 use crate::format::Refusal;
 use crate::format::Stage;
 use crate::format::VERSION;
-use crate::format::document::Domain;
 use crate::format::header::check_version;
 use crate::format::layout::is_member_name;
 use crate::format::text::Fields;
 use crate::format::text::quote;
-use crate::secret::Secret;
 
 /// The list, at one revision.
 #[derive(Debug)]
@@ -58,9 +55,8 @@ impl Role {
 }
 
 impl Members {
-    /// Reads a decrypted list (F-040). Whether `rev` is fresh is the store's question.
-    pub fn parse(plain: Secret, epoch: &Epoch) -> Result<Self, Refusal> {
-        let document = Document::open(plain, Domain::Members, epoch)?;
+    /// Reads a verified list (F-040). Whether `rev` is fresh is the store's question.
+    pub fn of_document(document: &Document) -> Result<Self, Refusal> {
         let wrong = |why: String| Refusal::new(Stage::Header, format!("its content is wrong: {why}"));
         let mut header = Fields::parse(&document.header).map_err(wrong)?;
         check_version(&mut header)?;

@@ -269,9 +269,26 @@ impl Dir {
 const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
 /// A lock on a file, held until dropped or until the process ends, however it ends.
-pub struct Lock(#[allow(dead_code, reason = "dropping it releases the lock")] File);
+///
+/// Whoever works under it marks it and clears the mark in the end: a mark on a lock that is free tells that one died at work.
+pub struct Lock(File);
 
 impl Lock {
+    /// Marks the lock as being worked under.
+    pub fn mark(&self) -> io::Result<()> {
+        (&self.0).write_all(b"busy\n")
+    }
+
+    /// Clears the mark.
+    pub fn clear(&self) -> io::Result<()> {
+        self.0.set_len(0)
+    }
+
+    /// Whether somebody died at work under it.
+    pub fn is_marked(&self) -> bool {
+        self.0.metadata().is_ok_and(|meta| meta.len() > 0)
+    }
+
     /// Takes the lock; `on_wait` is called once if another process holds it.
     pub fn acquire(path: &Path, on_wait: impl FnOnce()) -> Result<Self> {
         let err = |e| fail("lock", path, e);
@@ -304,7 +321,8 @@ impl Lock {
 
 /// Opens or makes a lock file.
 fn lock_file(path: &Path) -> io::Result<File> {
-    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let append = OFlags::RDWR | OFlags::APPEND;
+    let flags = append | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     Ok(File::from(rustix::fs::open(path, flags, Mode::RUSR | Mode::WUSR)?))
 }
 
@@ -370,6 +388,44 @@ pub fn remove_tree(path: &Path) -> Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(fail("remove", path, error)),
         _ => Ok(()),
     }
+}
+
+/// Adds a record to the end of a private file in one write; a write cut short is taken back.
+pub fn append(path: &Path, bytes: &[u8]) -> Result<()> {
+    let err = |e| fail("write", path, e);
+    let mut file = lock_file(path).map_err(err)?;
+    let before = file.metadata().map_err(err)?.len();
+    file.write_all(bytes).map_err(|error| {
+        let _ = file.set_len(before);
+        err(error)
+    })
+}
+
+/// What stands at each of many paths below a folder, links not followed, on all cores: for hints, since a folder
+/// on the way may be a link.
+pub fn stats(root: &Dir, paths: &[PathBuf]) -> Vec<Option<Stat>> {
+    let one = |path: &PathBuf| {
+        let stat = rustix::fs::statat(&root.fd, path, AtFlags::SYMLINK_NOFOLLOW);
+        stat.ok().as_ref().map(stat_of)
+    };
+    parallel(paths, 512, one)
+}
+
+/// Applies a function to every item, in order, on all cores once there are more than `least` items.
+pub fn parallel<T: Sync, R: Send>(items: &[T], least: usize, work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    if items.len() < least || cores == 1 {
+        return items.iter().map(work).collect();
+    }
+    let share = items.len().div_ceil(cores).max(1);
+    let work = &work;
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = items
+            .chunks(share)
+            .map(|chunk| scope.spawn(move || chunk.iter().map(work).collect::<Vec<_>>()))
+            .collect();
+        threads.into_iter().flat_map(|thread| thread.join().unwrap_or_default()).collect()
+    })
 }
 
 /// Everything below a folder, in no order, links not followed; folders named in `skip` at the top are passed over.

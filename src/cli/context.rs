@@ -1,0 +1,180 @@
+//! What every command stands on: the environment, the two streams, the configuration, and the store that is meant.
+
+use std::path::Path;
+use std::path::PathBuf;
+
+use crate::cli::failure::Failure;
+use crate::cli::failure::NO_ENTRY;
+use crate::cli::ui::Ui;
+use crate::config::Config;
+use crate::format::Name;
+use crate::format::keys::KeyFile;
+use crate::git;
+use crate::session;
+use crate::session::Source;
+use crate::store::Store;
+use crate::store::Writer;
+use crate::store::keeper::Keeper;
+use crate::sys::Env;
+use crate::sys::mem::OriginalLimits;
+use crate::sys::tty::Terminal;
+
+/// The variable that names the store.
+pub const STORE_VARIABLE: &str = "AGEVAULT_STORE";
+/// The variable with the fingerprint that the store must have.
+const PIN_VARIABLE: &str = "AGEVAULT_PIN";
+/// How similar a name must be to be guessed, from 0 to 1.
+const SIMILAR_ENOUGH: f64 = 0.8;
+
+/// One run of the program.
+pub struct Context {
+    /// What the program was given.
+    pub env: Env,
+    /// The two streams.
+    pub ui: Ui,
+    /// The limits as they were before hardening, for programs that are started.
+    pub limits: OriginalLimits,
+    store: Option<String>,
+}
+
+/// Where a store is, and what opens it.
+pub struct Site {
+    /// Its folder.
+    pub path: PathBuf,
+    /// Its identity file, if the configuration names one.
+    pub identity: Option<PathBuf>,
+    /// Its name in the configuration.
+    pub name: Option<String>,
+}
+
+/// An opened store and the identity that unlocks it. Nothing is unlocked yet.
+pub struct Opened {
+    /// The store.
+    pub store: Store,
+    /// Where the identity comes from.
+    pub source: Source,
+}
+
+/// An entry as a person names it: `NAME`, or `STORE:NAME`.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// The named store, if any.
+    pub store: Option<String>,
+    /// The name, or a folder's.
+    pub name: Name,
+}
+
+impl Target {
+    /// Reads `NAME` or `STORE:NAME`. A final `/` is left off.
+    pub fn parse(text: &str) -> Result<Self, Failure> {
+        let (store, name) = match text.split_once(':') {
+            Some((store, name)) => (Some(store.to_owned()), name),
+            None => (None, text),
+        };
+        let name = name.strip_suffix('/').unwrap_or(name);
+        Ok(Self { store, name: Name::parse(name)? })
+    }
+}
+
+impl Context {
+    /// A run with this environment; `store` is what `--store` says.
+    pub fn new(env: Env, ui: Ui, limits: OriginalLimits, store: Option<String>) -> Self {
+        Self { env, ui, limits, store }
+    }
+
+    /// The store that is meant: the named one, else `--store`, `AGEVAULT_STORE`, the configured default, the usual place.
+    pub fn site(&self, named: Option<&str>) -> Result<Site, Failure> {
+        let config = Config::load(&self.env)?;
+        let word = named.or(self.store.as_deref()).or(self.env.var(STORE_VARIABLE));
+        let Some(word) = word.or(config.default_store.as_deref()) else {
+            return Ok(Site { path: self.env.places.data.join("store"), identity: None, name: None });
+        };
+        if let Some(known) = config.stores.get(word) {
+            let path = self.env.absolute(&known.path);
+            return Ok(Site { path, identity: known.identity.clone(), name: Some(word.to_owned()) });
+        }
+        if named.is_some() || !looks_like_path(word) {
+            let names: Vec<_> = config.stores.keys().map(String::as_str).collect();
+            let failure = Failure::failed(format!("there is no store named \"{}\"", word.escape_debug()));
+            return Err(match names.as_slice() {
+                [] => failure.hint("name one with: vault store add NAME PATH"),
+                names => failure.hint(format!("the named stores are: {}", names.join(", "))),
+            });
+        }
+        Ok(Site { path: self.env.absolute(Path::new(word)), identity: None, name: None })
+    }
+
+    /// Opens a store and finishes what was interrupted in it.
+    pub fn open(&self, named: Option<&str>) -> Result<Opened, Failure> {
+        let site = self.site(named)?;
+        let expected = self.env.var(PIN_VARIABLE);
+        let store = Store::open(&site.path, &self.env.places.state, expected)?;
+        self.settle(&store);
+        let source = Source::choose(&self.env, site.identity.as_deref());
+        Ok(Opened { store, source })
+    }
+
+    /// Finishes what was interrupted. What stands in the way is told, and does not keep anyone from reading: every entry
+    /// is verified for itself.
+    fn settle(&self, store: &Store) {
+        match store.settle() {
+            Ok(settled) if settled.left.is_empty() => {}
+            Ok(settled) => {
+                let paths = settled.left.join(", ");
+                self.ui.warn(&format!("{paths}: neither the committed file nor the one before, left as it is (see: vault doctor)"));
+            }
+            Err(error) => self.ui.warn(&Failure::from(error).message),
+        }
+    }
+
+    /// Opens the store's keys, asking for a passphrase where needed.
+    pub fn unlock(&self, opened: &Opened) -> Result<KeyFile, Failure> {
+        Ok(session::unlock(&self.env, &opened.store, &opened.source)?)
+    }
+
+    /// Begins a change.
+    pub fn writer<'s>(&self, store: &'s Store, keeper: &'s dyn Keeper) -> Result<Writer<'s>, Failure> {
+        let author = || git::Author::start(&self.env.vars);
+        let on_wait = || self.ui.say("waiting for another vault to finish writing");
+        Ok(store.writer(keeper, self.env.now, author, on_wait)?)
+    }
+
+    /// The terminal to ask on; none if nobody may be asked.
+    pub fn terminal(&self) -> Option<Terminal> {
+        if self.env.is_unattended() { None } else { Terminal::open(self.env.var_os("TERM")) }
+    }
+
+    /// Asks a yes-or-no question; `None` if nobody can be asked.
+    pub fn confirm(&self, question: &str) -> Result<Option<bool>, Failure> {
+        let Some(terminal) = self.terminal() else { return Ok(None) };
+        let answer = terminal.confirm(question, false);
+        answer.map(Some).map_err(|error| Failure::failed(format!("no answer: {error}")))
+    }
+
+    /// The failure for a name that is not there, with a guess at what was meant.
+    pub fn no_entry(&self, store: &Store, name: &Name) -> Failure {
+        let failure = Failure::new(NO_ENTRY, format!("there is no entry \"{name}\""));
+        let names = store.names().unwrap_or_default();
+        if names.iter().any(|other| other != name && other.is_under(name.as_str())) {
+            return failure.hint(format!("it is a folder: vault ls {name}"));
+        }
+        match closest(name.as_str(), names.iter().map(Name::as_str)) {
+            Some(guess) => failure.hint(format!("did you mean \"{guess}\"?")),
+            None => failure,
+        }
+    }
+}
+
+/// The most similar of many texts, if it is similar enough.
+pub fn closest<'t>(word: &str, texts: impl Iterator<Item = &'t str>) -> Option<&'t str> {
+    let scored = texts.map(|text| {
+        let last = text.rsplit('/').next().unwrap_or(text);
+        (strsim::jaro_winkler(word, text).max(strsim::jaro_winkler(word, last)), text)
+    });
+    let best = scored.max_by(|a, b| a.0.total_cmp(&b.0))?;
+    (best.0 >= SIMILAR_ENOUGH).then_some(best.1)
+}
+
+fn looks_like_path(word: &str) -> bool {
+    word.contains('/') || word.starts_with(['.', '~'])
+}

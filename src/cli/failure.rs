@@ -1,0 +1,180 @@
+//! Every error as a sentence, hints and an exit code. The only place that turns errors into what a person reads.
+
+use crate::config;
+use crate::crypto;
+use crate::exec::plan::Refused;
+use crate::format::Refusal;
+use crate::format::Stage;
+use crate::format::name::BadName;
+use crate::policy::release::Denied;
+use crate::session;
+use crate::store;
+use crate::sys::fs;
+
+/// Failed for a reason without a code of its own.
+pub const FAILED: u8 = 1;
+/// Wrong usage.
+pub const USAGE: u8 = 2;
+/// No such entry.
+pub const NO_ENTRY: u8 = 3;
+/// Locked, or no key fits.
+pub const LOCKED: u8 = 4;
+/// Refused for integrity.
+pub const REFUSED: u8 = 5;
+/// Expired.
+pub const EXPIRED: u8 = 6;
+
+/// What a person reads when a command fails, and what a script sees.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// What happened.
+    pub message: String,
+    /// What to do next; a command in it is one that works.
+    pub hints: Vec<String>,
+    /// The exit code.
+    pub code: u8,
+}
+
+impl Failure {
+    /// A failure with this code.
+    pub fn new(code: u8, message: impl Into<String>) -> Self {
+        Self { message: message.into(), hints: Vec::new(), code }
+    }
+
+    /// A failure without a code of its own.
+    pub fn failed(message: impl Into<String>) -> Self {
+        Self::new(FAILED, message)
+    }
+
+    /// Wrong usage.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self::new(USAGE, message)
+    }
+
+    /// The same with a hint.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+
+    /// The same with another exit code.
+    #[must_use]
+    pub fn with_code(mut self, code: u8) -> Self {
+        self.code = code;
+        self
+    }
+}
+
+impl From<store::Error> for Failure {
+    fn from(error: store::Error) -> Self {
+        use store::Error;
+        let text = error.to_string();
+        match error {
+            Error::NoStore(_) => Self::failed(text).hint("make one with: vault init"),
+            Error::Occupied(_) => Self::failed(text).hint("choose another folder with --store"),
+            Error::NoEntry(_) => Self::new(NO_ENTRY, text),
+            Error::Exists(_) => Self::failed(text).hint("replace it with -f"),
+            Error::Clash { .. } => {
+                Self::failed(text).hint("some systems cannot hold both: choose another name")
+            }
+            Error::BadName(_) => Self::usage(text),
+            Error::Refused(refusal) => refusal.into(),
+            Error::ReadOnly => Self::new(LOCKED, text).hint("ask a member who may write"),
+            Error::Diverged(_) => Self::failed(text).hint("see what is different with: vault doctor"),
+            Error::TooLarge | Error::HeaderTooLarge | Error::NoRepository => Self::failed(text),
+            Error::File(error) => error.into(),
+            Error::Crypto(error) => error.into(),
+            Error::Git(_) => Self::failed(text),
+        }
+    }
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        let hint = match refusal.stage {
+            Stage::Version => "a newer vault may know it; nothing was changed",
+            Stage::Pin => "if you replaced the store yourself, see: vault status",
+            Stage::Revision | Stage::Signature | Stage::Name | Stage::Envelope | Stage::Header => {
+                "nothing was given out; look at the whole store with: vault doctor"
+            }
+            Stage::Member | Stage::Seal | Stage::Descent => {
+                "somebody else may have changed the store; look at it with: vault doctor"
+            }
+        };
+        Self::new(REFUSED, refusal.to_string()).hint(hint)
+    }
+}
+
+impl From<session::Error> for Failure {
+    fn from(error: session::Error) -> Self {
+        use session::Error;
+        let text = error.to_string();
+        match error {
+            Error::NoIdentity(_) => {
+                Self::new(LOCKED, text).hint("name one with AGEVAULT_IDENTITY, or make a store with: vault init")
+            }
+            Error::NoKeyFits { .. } => {
+                Self::new(LOCKED, text).hint("name another identity with AGEVAULT_IDENTITY")
+            }
+            Error::WrongPassphrase(_) | Error::Identity { .. } => Self::new(LOCKED, text),
+            Error::CannotAsk(_) => Self::new(LOCKED, text)
+                .hint("AGEVAULT_PASSPHRASE_CMD names a program that prints it; AGEVAULT_KEY holds an identity itself"),
+            Error::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<fs::Error> for Failure {
+    fn from(error: fs::Error) -> Self {
+        let failure = Self::failed(error.to_string());
+        match error.source.kind() {
+            std::io::ErrorKind::StorageFull => failure.hint("nothing was lost: make room and try again"),
+            _ => failure,
+        }
+    }
+}
+
+impl From<crypto::Error> for Failure {
+    fn from(error: crypto::Error) -> Self {
+        Self::failed(error.to_string())
+    }
+}
+
+impl From<config::Error> for Failure {
+    fn from(error: config::Error) -> Self {
+        let code = if matches!(error, config::Error::Unknown(_)) { USAGE } else { FAILED };
+        Self::new(code, error.to_string())
+    }
+}
+
+impl From<BadName> for Failure {
+    fn from(bad: BadName) -> Self {
+        Self::usage(bad.to_string())
+    }
+}
+
+impl From<Denied> for Failure {
+    fn from(denied: Denied) -> Self {
+        let Denied::Expired { name, .. } = &denied;
+        Self::new(EXPIRED, denied.to_string())
+            .hint(format!("replace it with: vault add -f {name}; --allow-expired gives it out all the same"))
+    }
+}
+
+impl From<Refused> for Failure {
+    fn from(refused: Refused) -> Self {
+        let failure = Self::failed(refused.to_string());
+        match &refused {
+            Refused::Nothing => failure
+                .hint("choose entries with -e NAME, --profile, --under or --scope; vault add --env VAR puts one in the default profile"),
+            Refused::NoVariable(name) => failure.hint(format!("say which: -e VAR={name}")),
+            Refused::Ambiguous { first, .. } => failure.hint(format!("choose with -e VAR={first}, or a narrower selection")),
+            Refused::Denied(_) => failure.hint("--skip-expired leaves it out, --allow-expired hands it out"),
+            Refused::BadVariable { name, .. } | Refused::Dangerous { name, .. } => {
+                failure.hint(format!("change it with: vault tag {name} --env VAR"))
+            }
+            Refused::Nul(_) => failure,
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! `vault init`: the store, its keys, this member's identity, and a recovery key for paper.
+
+use std::path::Path;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::cli::Outcome;
+use crate::cli::Run;
+use crate::cli::context::Context;
+use crate::cli::failure::Failure;
+use crate::crypto::Prompt;
+use crate::crypto::identity::generate_identity;
+use crate::crypto::recipient::Recipient;
+use crate::format::header::whole_seconds;
+use crate::format::layout::is_member_name;
+use crate::git;
+use crate::secret::Secret;
+use crate::session;
+use crate::session::Asking;
+use crate::session::Source;
+use crate::store::Founding;
+use crate::store::Plan;
+use crate::store::Store;
+use crate::sys::fs;
+
+/// The name of the member whose identity is kept on paper.
+const RECOVERY: &str = "recovery";
+
+/// Arguments of `init`.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "\
+The identity is this machine's key. It is protected by a passphrase unless --no-passphrase says otherwise, or an existing age
+identity or SSH key is used. An identity that is there already is used and never overwritten.
+
+Examples:
+  vault init
+  vault init --identity ~/.ssh/id_ed25519
+  vault init --no-passphrase --no-recovery
+  vault --store ./ci-store init --no-git")]
+pub(crate) struct Args {
+    /// Where to make the store [default: the store that is meant]
+    path: Option<PathBuf>,
+    /// Use this age identity file or SSH private key
+    #[arg(long, value_name = "FILE")]
+    identity: Option<PathBuf>,
+    /// Do not protect the new identity with a passphrase: for machines
+    #[arg(long, conflicts_with = "identity")]
+    no_passphrase: bool,
+    /// Do not make a recovery key
+    #[arg(long)]
+    no_recovery: bool,
+    /// Do not make a git repository
+    #[arg(long)]
+    no_git: bool,
+    /// What this member is called [default: this machine's name]
+    #[arg(long, value_name = "NAME")]
+    member: Option<String>,
+}
+
+impl Run for Args {
+    fn run(self, cx: &mut Context) -> Outcome {
+        let site = cx.site(None)?;
+        let path = self.path.as_ref().map_or(site.path.clone(), |path| cx.env.absolute(path));
+        if fs::kind(&path.join(crate::format::layout::FORMAT)).is_some() {
+            let text = format!("there is a store at {} already, it is left as it is", path.display());
+            return Err(Failure::failed(text).hint("make another one with: vault init PATH"));
+        }
+        let member = self.member_name()?;
+        let author = (!self.no_git).then(|| git::Author::start(&cx.env.vars).ident(cx.env.now));
+        let identity = self.identity(cx, site.identity.as_deref())?;
+        let recovery = self.recovery(cx)?;
+        let mut members = vec![(member, identity.recipient.clone())];
+        members.extend(recovery.iter().map(|(_, recipient)| (RECOVERY.to_owned(), recipient.clone())));
+        let state_home = &cx.env.places.state;
+        let founding = Store::create(&Plan { path: &path, state_home, members, now: cx.env.now, author })?;
+        self.report(cx, &founding, &identity, recovery.as_ref().map(|(key, _)| key));
+        if let Some((key, _)) = &recovery {
+            cx.ui.secret(key)?;
+        }
+        Ok(0)
+    }
+}
+
+/// The member's identity: where it is, and whether it was made just now.
+struct Identity {
+    path: PathBuf,
+    recipient: Recipient,
+    is_new: bool,
+}
+
+impl Args {
+    fn member_name(&self) -> Result<String, Failure> {
+        let given = self.member.clone().unwrap_or_else(default_member);
+        if is_member_name(&given) && given != RECOVERY {
+            return Ok(given);
+        }
+        let text = format!("\"{}\" cannot name a member", given.escape_debug());
+        Err(Failure::usage(text).hint("use lower-case letters, digits, \"-\", \"_\" and \".\": --member laptop"))
+    }
+
+    /// Finds the identity, or makes one.
+    fn identity(&self, cx: &Context, configured: Option<&Path>) -> Result<Identity, Failure> {
+        let chosen = match &self.identity {
+            Some(path) => Source::File(cx.env.absolute(path)),
+            None => Source::choose(&cx.env, configured),
+        };
+        let path = match &chosen {
+            Source::File(path) => path.clone(),
+            Source::Variable(_) => PathBuf::from(chosen.label()),
+        };
+        let is_file = matches!(chosen, Source::File(_));
+        if is_file && self.identity.is_none() && fs::kind(&path).is_none() {
+            return self.new_identity(cx, path);
+        }
+        let prompt: Arc<dyn Prompt> = Arc::new(Asking::new(&cx.env));
+        let identities = chosen.load(&prompt)?;
+        let recipients = identities.recipients().map_err(|error| {
+            Failure::failed(format!("the identity in {} cannot be used: {error}", chosen.label()))
+        })?;
+        let none = || Failure::failed(format!("there is no identity in {}", chosen.label()));
+        let recipient = recipients.into_iter().next().ok_or_else(none)?;
+        Ok(Identity { path, recipient, is_new: false })
+    }
+
+    fn new_identity(&self, cx: &Context, path: PathBuf) -> Result<Identity, Failure> {
+        let passphrase = if self.no_passphrase { None } else { Some(new_passphrase(cx)?) };
+        let created = whole_seconds(cx.env.now).to_string();
+        let (text, recipient) = generate_identity(passphrase.as_ref(), &created)?;
+        let (folder, name) = (path.parent().unwrap_or(Path::new("/")), path.file_name().unwrap_or_default());
+        fs::make_private(folder)?.create(Path::new(name), text.expose())?;
+        Ok(Identity { path, recipient, is_new: true })
+    }
+
+    /// A recovery key, unless it is declined.
+    fn recovery(&self, cx: &Context) -> Result<Option<(Secret, Recipient)>, Failure> {
+        if self.no_recovery {
+            return Ok(None);
+        }
+        let question = "Make a recovery key, printed once, to be kept on paper?";
+        if let Some(terminal) = cx.terminal() {
+            let answer = terminal.confirm(question, true);
+            if !answer.map_err(|error| Failure::failed(format!("no answer, nothing is made: {error}")))? {
+                return Ok(None);
+            }
+        }
+        let key = crate::crypto::StoreKey::generate();
+        Ok(Some((key.to_line(), key.recipient())))
+    }
+
+    /// What was made, where, and what to back up. The recovery key itself follows on stdout.
+    fn report(&self, cx: &Context, founding: &Founding, identity: &Identity, recovery: Option<&Secret>) {
+        let ui = &cx.ui;
+        let store = &founding.store;
+        let git = if store.repo.is_some() { ", a git repository" } else { "" };
+        ui.say(&format!("made the store {}{git}", store.path().display()));
+        let protected = if self.no_passphrase { "not protected by a passphrase" } else { "protected by your passphrase" };
+        if identity.is_new {
+            ui.say(&format!("made the identity {}, {protected}", identity.path.display()));
+        } else {
+            ui.say(&format!("using the identity {}", identity.path.display()));
+        }
+        ui.say(&format!("this machine is the member \"{}\"", founding.keys.member));
+        ui.say(&format!("fingerprint: {}", store.epoch.fingerprint()));
+        ui.say(&format!("back up {}: without it the store cannot be opened", identity.path.display()));
+        match recovery {
+            Some(_) => ui.say("the recovery key follows, this once: write it on paper and keep it away from this machine"),
+            None => ui.say("there is no recovery key: if the identity is lost, so is everything in the store"),
+        }
+    }
+}
+
+/// A new passphrase, from the program that prints it, or typed twice.
+fn new_passphrase(cx: &Context) -> Result<Secret, Failure> {
+    let asking = Asking::new(&cx.env);
+    let nobody = || {
+        Failure::new(super::failure::LOCKED, "there is no terminal to ask for a passphrase on")
+            .hint("--no-passphrase makes an identity without one; AGEVAULT_PASSPHRASE_CMD names a program that prints it")
+    };
+    let first = asking.passphrase("New passphrase for this machine's identity").ok_or_else(nobody)?;
+    if first.is_empty() {
+        return Err(Failure::failed("the passphrase is empty, nothing is made"));
+    }
+    if asking.can_repeat() {
+        let second = asking.passphrase("The same again").ok_or_else(nobody)?;
+        if first != second {
+            return Err(Failure::failed("the two are not the same, nothing is made"));
+        }
+    }
+    Ok(first)
+}
+
+/// This machine's name, as far as it may name a member.
+fn default_member() -> String {
+    let host = crate::sys::process::host_name().to_ascii_lowercase();
+    let plain: String = host.split('.').next().unwrap_or_default().chars().filter(char::is_ascii_alphanumeric).collect();
+    if is_member_name(&plain) && plain != RECOVERY { plain } else { "device".to_owned() }
+}

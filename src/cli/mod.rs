@@ -1,0 +1,137 @@
+//! What a person sees: the closed list of commands, and dispatch. The only layer that names `clap`, prints, or chooses
+//! an exit code.
+
+mod add;
+mod context;
+mod exec;
+mod failure;
+mod fields;
+mod get;
+mod init;
+mod ls;
+mod show;
+mod ui;
+mod view;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::ArgMatches;
+use clap::Command;
+use clap::FromArgMatches;
+
+use crate::cli::context::Context;
+use crate::cli::failure::Failure;
+use crate::cli::ui::Ui;
+use crate::sys::Env;
+use crate::sys::mem;
+
+/// What a command ends with when nothing failed: an exit code.
+type Outcome = Result<u8, Failure>;
+
+/// A command's arguments, and what it does. One file has one of them.
+trait Run: clap::Args {
+    /// Does it. The exit code is 0 unless the command hands on another program's.
+    fn run(self, cx: &mut Context) -> Outcome;
+}
+
+/// A command: its names, its line in the list, and what it does.
+struct Verb {
+    name: &'static str,
+    aliases: &'static [&'static str],
+    about: &'static str,
+    args: fn(Command) -> Command,
+    run: fn(&ArgMatches, &mut Context) -> Outcome,
+}
+
+/// Every command, in the order of `vault --help`.
+const VERBS: &[Verb] = &[
+    verb::<init::Args>("init", &[], "Make a store, its keys and a recovery key"),
+    verb::<add::Args>("add", &["insert", "set", "new"], "Put a secret in, with its scopes and expiry"),
+    verb::<get::Args>("get", &["read"], "Print a secret"),
+    verb::<show::Args>("show", &[], "Show what is known about an entry, the secret masked"),
+    verb::<ls::Args>("ls", &["list"], "List the entries as a tree"),
+    verb::<exec::Args>("exec", &["run", "x"], "Run a program with secrets in its environment"),
+];
+
+const fn verb<A: Run>(name: &'static str, aliases: &'static [&'static str], about: &'static str) -> Verb {
+    Verb { name, aliases, about, args: A::augment_args, run: run_verb::<A> }
+}
+
+fn run_verb<A: Run>(matches: &ArgMatches, cx: &mut Context) -> Outcome {
+    A::from_arg_matches(matches).map_err(|error| Failure::usage(error.to_string()))?.run(cx)
+}
+
+/// Exit code for wrong usage.
+const USAGE: u8 = 2;
+
+/// Runs one command line.
+pub fn run(env: Env, args: Vec<OsString>) -> ExitCode {
+    let ui = Ui::new(&env);
+    let limits = match mem::harden() {
+        Ok(limits) if !mem::is_setuid() => limits,
+        Ok(_) => return ui.fail(&Failure::failed("it does not run with another user's rights (set-uid)")),
+        Err(error) => return ui.fail(&Failure::failed(format!("cannot switch core dumps off: {error}"))),
+    };
+    clap_complete::CompleteEnv::with_factory(grammar).complete();
+    let matches = match grammar().try_get_matches_from(args) {
+        Ok(matches) => matches,
+        Err(error) => return usage(&error),
+    };
+    let store = matches.get_one::<String>("store").cloned();
+    let mut cx = Context::new(env, ui, limits, store);
+    let outcome = dispatch(&matches, &mut cx);
+    match outcome.and_then(|code| cx.ui.finish().map(|()| code)) {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => cx.ui.fail(&failure),
+    }
+}
+
+fn dispatch(matches: &ArgMatches, cx: &mut Context) -> Outcome {
+    match matches.subcommand() {
+        None => ls::Args::default().run(cx),
+        Some((name, matches)) => match VERBS.iter().find(|verb| verb.name == name) {
+            Some(verb) => (verb.run)(matches, cx),
+            None => show::bare(name, matches, cx),
+        },
+    }
+}
+
+/// The whole grammar. A command's own part is built only when it is the one that was called.
+pub fn grammar() -> Command {
+    let store = clap::Arg::new("store")
+        .long("store")
+        .short('S')
+        .value_name("NAME|PATH")
+        .global(true)
+        .help("Use this store: a name from the configuration, or a folder");
+    let root = Command::new("vault")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("A vault for API tokens: one age-encrypted file each, with scopes and an expiry date")
+        .after_help(AFTER_HELP)
+        .arg(store)
+        .allow_external_subcommands(true)
+        .external_subcommand_value_parser(clap::value_parser!(OsString))
+        .disable_help_subcommand(true);
+    VERBS.iter().fold(root, |root, verb| {
+        let command = Command::new(verb.name).about(verb.about).visible_aliases(verb.aliases);
+        root.subcommand(command.defer(verb.args))
+    })
+}
+
+const AFTER_HELP: &str = "`vault` alone lists the entries, `vault NAME` shows one.
+
+Exit codes: 0 done; 1 failed; 2 usage; 3 no such entry; 4 locked or no key fits; 5 refused for integrity; 6 expired.
+`exec` has the program's own code, or 125 if vault refused, 126 if it cannot be run, 127 if it is not found.";
+
+/// What clap has to say: help and version are answers, everything else is wrong usage. `exec` answers wrong usage with
+/// 125, as a program of its kind does.
+fn usage(error: &clap::Error) -> ExitCode {
+    let _ = error.print();
+    if error.use_stderr() {
+        let is_exec = std::env::args_os().nth(1).is_some_and(|verb| exec::is_called(&verb));
+        ExitCode::from(if is_exec { exec::REFUSED } else { USAGE })
+    } else {
+        ExitCode::SUCCESS
+    }
+}

@@ -1,0 +1,83 @@
+//! How an entry's metadata looks: as lines for a person, as JSON for a script.
+
+use jiff::Timestamp;
+use serde_json::Map;
+use serde_json::Value;
+
+use crate::cli::ui::Style;
+use crate::cli::ui::Ui;
+use crate::format::Header;
+use crate::format::expiry;
+
+/// From how many days before its end on an expiry stands out.
+const SOON_DAYS: i64 = 30;
+
+/// The fields that are set, with their values in words.
+pub fn rows(header: &Header, now: Timestamp) -> Vec<(&'static str, String)> {
+    let list = |list: &[String]| (!list.is_empty()).then(|| list.join(", "));
+    let time = |time: Option<Timestamp>| time.map(|time| format!("{} ({})", expiry::show(time), expiry::distance(time, now)));
+    let all = [
+        ("kind", Some(header.kind().to_owned())),
+        ("provider", header.provider.clone()),
+        ("scopes", list(&header.scopes)),
+        ("expires", Some(time(header.expires).unwrap_or_else(|| "never".to_owned()))),
+        ("env", header.env.clone()),
+        ("profiles", list(&header.profiles)),
+        ("username", header.username.clone()),
+        ("url", header.url.clone()),
+        ("tags", list(&header.tags)),
+        ("description", header.description.clone()),
+        ("target", header.target.clone()),
+        ("mode", header.mode.clone()),
+        ("consumers", list(&header.consumers)),
+        ("confirm", header.confirm.then(|| "asked before each use".to_owned())),
+        ("created", time(header.created)),
+        ("modified", time(header.modified)),
+        ("revision", (header.rev > 0).then(|| header.rev.to_string())),
+    ];
+    all.into_iter().filter_map(|(key, value)| Some((key, value?))).collect()
+}
+
+/// The metadata as a JSON object: the header's field names, lists as arrays, times in RFC 3339.
+pub fn json(header: &Header, now: Timestamp) -> Map<String, Value> {
+    let text = |text: &Option<String>| text.clone().map(Value::from);
+    let list = |list: &[String]| Some(Value::from(list.to_vec()));
+    let time = |time: Option<Timestamp>| time.map(|time| Value::from(time.to_string()));
+    let all = [
+        ("name", Some(Value::from(header.name.clone()))),
+        ("rev", Some(Value::from(header.rev))),
+        ("kind", Some(Value::from(header.kind()))),
+        ("provider", text(&header.provider)),
+        ("scopes", list(&header.scopes)),
+        ("expires", time(header.expires)),
+        ("expired", Some(Value::from(header.is_expired(now)))),
+        ("env", text(&header.env)),
+        ("profiles", list(&header.profiles)),
+        ("username", text(&header.username)),
+        ("url", text(&header.url)),
+        ("tags", list(&header.tags)),
+        ("description", text(&header.description)),
+        ("created", time(header.created)),
+        ("modified", time(header.modified)),
+        ("confirm", header.confirm.then(|| Value::from(true))),
+        ("target", text(&header.target)),
+        ("mode", text(&header.mode)),
+        ("consumers", (!header.consumers.is_empty()).then(|| Value::from(header.consumers.clone()))),
+    ];
+    all.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect()
+}
+
+/// JSON as it is printed: indented, with a fixed order of keys.
+pub fn print_json(ui: &mut Ui, value: &Value) {
+    ui.line(&serde_json::to_string_pretty(value).unwrap_or_default());
+}
+
+/// How an expiry date looks: red when past, yellow when near.
+pub fn expiry_style(expires: Option<Timestamp>, now: Timestamp) -> Style {
+    let Some(expires) = expires else { return Style::Plain };
+    match expires.duration_since(now).as_hours() {
+        hours if hours < 0 || expires <= now => Style::Red,
+        hours if hours < SOON_DAYS * 24 => Style::Yellow,
+        _ => Style::Green,
+    }
+}

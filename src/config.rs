@@ -1,0 +1,221 @@
+//! The configuration file: settings of this user on this device. Nothing in it is a secret.
+//!
+//! Lives here: its keys, and reading and changing it. Never here: what a setting is used for. Every layer above may read it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+use crate::sys::Env;
+use crate::sys::fs;
+
+/// Most bytes of the file.
+const CONFIG_MAX_BYTES: u64 = 1 << 20;
+
+/// The settings. An unknown key is an error: a setting that does nothing misleads.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Config {
+    /// The name of the store that is meant when none is named.
+    pub default_store: Option<String>,
+    /// How long a copied secret stays in the clipboard, in seconds.
+    pub clipboard_seconds: Option<u64>,
+    /// The length of a generated secret, in characters.
+    pub generate_length: Option<usize>,
+    /// The stores known by a name.
+    #[serde(default)]
+    pub stores: BTreeMap<String, Named>,
+}
+
+/// A store known by a name.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Named {
+    /// Its folder.
+    pub path: PathBuf,
+    /// The identity file that opens it, where it is not the usual one.
+    pub identity: Option<PathBuf>,
+}
+
+/// A setting that can be read and changed by its key; `*` stands for a store's name.
+pub struct Setting {
+    /// The dotted key.
+    pub key: &'static str,
+    /// What it does, with its default.
+    pub help: &'static str,
+}
+
+/// All settings.
+pub const SETTINGS: [Setting; 5] = [
+    Setting { key: "default-store", help: "the store that is meant when none is named" },
+    Setting { key: "clipboard-seconds", help: "how long a copied secret stays in the clipboard (45)" },
+    Setting { key: "generate-length", help: "the length of a generated secret (32)" },
+    Setting { key: "stores.*.path", help: "the folder of a named store" },
+    Setting { key: "stores.*.identity", help: "the identity file that opens a named store" },
+];
+
+/// What is wrong with the configuration.
+#[derive(Debug)]
+pub enum Error {
+    /// The file could not be read or written.
+    File(fs::Error),
+    /// The file's content is wrong: path and a sentence.
+    Content(PathBuf, String),
+    /// There is no such setting.
+    Unknown(String),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(error) => error.fmt(f),
+            Self::Content(path, why) => write!(f, "{} is wrong: {why}", path.display()),
+            Self::Unknown(key) => write!(f, "there is no setting \"{}\"", key.escape_debug()),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<fs::Error> for Error {
+    fn from(error: fs::Error) -> Self {
+        Self::File(error)
+    }
+}
+
+/// The file's path: `AGEVAULT_CONFIG`, or in the user's configuration folder.
+pub fn path(env: &Env) -> PathBuf {
+    match env.var_os("AGEVAULT_CONFIG") {
+        Some(path) => env.absolute(Path::new(path)),
+        None => env.places.config.join("config.toml"),
+    }
+}
+
+impl Config {
+    /// Reads the file; a missing one means the defaults.
+    pub fn load(env: &Env) -> Result<Self, Error> {
+        let path = path(env);
+        match text(&path)? {
+            None => Ok(Self::default()),
+            Some(text) => Self::parse(&path, &text),
+        }
+    }
+
+    fn parse(path: &Path, text: &str) -> Result<Self, Error> {
+        toml::from_str(text).map_err(|error| Error::Content(path.to_owned(), error.message().to_owned()))
+    }
+}
+
+/// The values of the file by dotted key, sorted.
+pub fn list(env: &Env) -> Result<Vec<(String, String)>, Error> {
+    let path = path(env);
+    let text = text(&path)?.unwrap_or_default();
+    Config::parse(&path, &text)?;
+    let table: toml::Table = text.parse().unwrap_or_default();
+    let mut out = Vec::new();
+    flatten(&mut out, "", &table);
+    Ok(out)
+}
+
+/// Changes settings in the file, keeping its comments; `None` takes one out. All or nothing.
+pub fn change(env: &Env, changes: &[(String, Option<String>)]) -> Result<(), Error> {
+    let path = path(env);
+    let text = text(&path)?.unwrap_or_default();
+    let wrong = |why: String| Error::Content(path.clone(), why);
+    let mut document: toml_edit::DocumentMut = text.parse().map_err(|error: toml_edit::TomlError| wrong(error.to_string()))?;
+    for (key, value) in changes {
+        check_key(key)?;
+        edit(document.as_table_mut(), key, value.as_deref()).ok_or_else(|| Error::Unknown(key.clone()))?;
+    }
+    let text = document.to_string();
+    Config::parse(&path, &text)?;
+    let (parent, name) = (path.parent().unwrap_or(Path::new("/")), path.file_name().unwrap_or_default());
+    Ok(fs::make_private(parent)?.replace(Path::new(name), text.as_bytes())?)
+}
+
+/// Whether a dotted key is that of a setting.
+pub fn check_key(key: &str) -> Result<(), Error> {
+    let parts: Vec<&str> = key.split('.').collect();
+    let fits = |setting: &Setting| {
+        let pattern: Vec<&str> = setting.key.split('.').collect();
+        pattern.len() == parts.len() && pattern.iter().zip(&parts).all(|(p, k)| p == k || (*p == "*" && !k.is_empty()))
+    };
+    if SETTINGS.iter().any(fits) { Ok(()) } else { Err(Error::Unknown(key.to_owned())) }
+}
+
+fn text(path: &Path) -> Result<Option<String>, Error> {
+    match fs::read(path, CONFIG_MAX_BYTES) {
+        Ok(bytes) => match String::from_utf8(bytes) {
+            Ok(text) => Ok(Some(text)),
+            Err(_) => Err(Error::Content(path.to_owned(), "it is not UTF-8".to_owned())),
+        },
+        Err(error) if error.source.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn flatten(out: &mut Vec<(String, String)>, prefix: &str, table: &toml::Table) {
+    for (key, value) in table {
+        let key = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+        match value {
+            toml::Value::Table(table) => flatten(out, &key, table),
+            toml::Value::String(text) => out.push((key, text.clone())),
+            other => out.push((key, other.to_string())),
+        }
+    }
+}
+
+/// Sets or removes one dotted key, making tables on the way; an emptied table goes too.
+fn edit(table: &mut toml_edit::Table, key: &str, value: Option<&str>) -> Option<()> {
+    let Some((first, rest)) = key.split_once('.') else {
+        match value {
+            None => drop(table.remove(key)),
+            Some(text) => {
+                let number: Option<i64> = text.parse().ok();
+                let item = number.map_or_else(|| toml_edit::value(text), toml_edit::value);
+                table.insert(key, item);
+            }
+        }
+        return Some(());
+    };
+    let new = || {
+        let mut table = toml_edit::Table::new();
+        table.set_implicit(true);
+        toml_edit::Item::Table(table)
+    };
+    let inner = table.entry(first).or_insert_with(new).as_table_mut()?;
+    edit(inner, rest, value)?;
+    if inner.is_empty() {
+        table.remove(first);
+    }
+    Some(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(before: &str, key: &str, value: Option<&str>, after: &str) {
+        let mut document: toml_edit::DocumentMut = before.parse().unwrap();
+        edit(document.as_table_mut(), key, value).unwrap();
+        assert_eq!(document.to_string(), after);
+    }
+
+    #[test]
+    fn a_change_keeps_the_comments() {
+        check("# mine\ndefault-store = \"a\"\n", "default-store", Some("b"), "# mine\ndefault-store = \"b\"\n");
+        check("", "stores.work.path", Some("/w"), "[stores.work]\npath = \"/w\"\n");
+        check("[stores.work]\npath = \"/w\"\n", "stores.work.path", None, "");
+        check("", "clipboard-seconds", Some("9"), "clipboard-seconds = 9\n");
+    }
+
+    #[test]
+    fn only_settings_are_keys() {
+        for (key, ok) in [("default-store", true), ("stores.a.path", true), ("stores..path", false), ("stores.a", false), ("x", false)] {
+            assert_eq!(check_key(key).is_ok(), ok, "{key}");
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! Variable by variable: what a program is to get, or the first reason why it does not start. Pure.
+
+use std::fmt;
+
+use jiff::Timestamp;
+
+use crate::format::Header;
+use crate::policy::release;
+use crate::policy::release::Denied;
+use crate::policy::variable;
+use crate::secret::Secret;
+
+/// An entry that was asked for, with the variable it was asked for as.
+pub struct Wanted {
+    /// The variable, where the request names one; else the entry's own.
+    pub variable: Option<String>,
+    /// The verified header.
+    pub header: Header,
+    /// The secret; `None` where only the plan is shown.
+    pub secret: Secret,
+}
+
+/// What to do with an expired entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expired {
+    /// Refuse to start.
+    Refuse,
+    /// Leave it out and say so.
+    Skip,
+    /// Hand it out and say so.
+    Allow,
+}
+
+/// One variable of the plan.
+#[derive(Debug)]
+pub struct Assignment {
+    /// The variable.
+    pub variable: String,
+    /// The entry that it comes from.
+    pub name: String,
+    /// Its value.
+    pub secret: Secret,
+    /// Whether the entry is expired and was let through.
+    pub is_expired: bool,
+}
+
+/// The plan: what is set, and what was left out.
+#[derive(Debug, Default)]
+pub struct Plan {
+    /// The variables, sorted.
+    pub assignments: Vec<Assignment>,
+    /// Names of expired entries that were left out.
+    pub skipped: Vec<String>,
+}
+
+/// Why nothing is started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// No entry was selected.
+    Nothing,
+    /// An entry has no variable, and the request names none.
+    NoVariable(String),
+    /// The text is no variable's name.
+    BadVariable {
+        /// The entry.
+        name: String,
+        /// The text.
+        variable: String,
+    },
+    /// The variable can take over a process.
+    Dangerous {
+        /// The entry.
+        name: String,
+        /// The variable.
+        variable: String,
+    },
+    /// Two entries for one variable.
+    Ambiguous {
+        /// The variable.
+        variable: String,
+        /// One entry.
+        first: String,
+        /// The other.
+        second: String,
+    },
+    /// The value has a NUL byte, which no variable can hold.
+    Nul(String),
+    /// The entry may not be handed out.
+    Denied(Denied),
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Nothing => write!(f, "no entry is selected"),
+            Self::NoVariable(name) => write!(f, "\"{name}\" names no environment variable"),
+            Self::BadVariable { name, variable } => {
+                write!(f, "\"{}\" (of \"{name}\") is not a variable's name", variable.escape_debug())
+            }
+            Self::Dangerous { name, variable } => {
+                write!(f, "the variable {variable} (of \"{name}\") can take over a program and is never set")
+            }
+            Self::Ambiguous { variable, first, second } => {
+                write!(f, "both \"{first}\" and \"{second}\" are for the variable {variable}")
+            }
+            Self::Nul(name) => write!(f, "\"{name}\" holds a NUL byte, which no variable can hold"),
+            Self::Denied(denied) => denied.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for Refused {}
+
+/// Decides what is set. Every entry is checked before anything is given out.
+pub fn plan(wanted: Vec<Wanted>, now: Timestamp, expired: Expired) -> Result<Plan, Refused> {
+    let mut plan = Plan::default();
+    for one in wanted {
+        let is_expired = one.header.is_expired(now);
+        if is_expired && expired == Expired::Skip {
+            plan.skipped.push(one.header.name);
+            continue;
+        }
+        release::check(&one.header, now, expired == Expired::Allow).map_err(Refused::Denied)?;
+        plan.assignments.push(assign(one, is_expired)?);
+    }
+    plan.assignments.sort_by(|a, b| (&a.variable, &a.name).cmp(&(&b.variable, &b.name)));
+    plan.assignments.dedup_by(|a, b| a.variable == b.variable && a.name == b.name);
+    let pairs = plan.assignments.iter().zip(plan.assignments.iter().skip(1));
+    if let Some((a, b)) = pairs.into_iter().find(|(a, b)| a.variable == b.variable) {
+        let (variable, first, second) = (a.variable.clone(), a.name.clone(), b.name.clone());
+        return Err(Refused::Ambiguous { variable, first, second });
+    }
+    if plan.assignments.is_empty() { Err(Refused::Nothing) } else { Ok(plan) }
+}
+
+fn assign(one: Wanted, is_expired: bool) -> Result<Assignment, Refused> {
+    let Header { name, env, .. } = one.header;
+    let variable = one.variable.or(env).ok_or_else(|| Refused::NoVariable(name.clone()))?;
+    if !variable::is_name(&variable) {
+        return Err(Refused::BadVariable { name, variable });
+    }
+    if variable::is_dangerous(&variable) {
+        return Err(Refused::Dangerous { name, variable });
+    }
+    if one.secret.as_line().contains(&0) {
+        return Err(Refused::Nul(name));
+    }
+    Ok(Assignment { variable, name, secret: one.secret, is_expired })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wanted(name: &str, variable: Option<&str>, env: Option<&str>, secret: &[u8]) -> Wanted {
+        let header = Header { name: name.into(), env: env.map(str::to_owned), ..Header::default() };
+        Wanted { variable: variable.map(str::to_owned), header, secret: Secret::copy_of(secret) }
+    }
+
+    fn check(wanted: Vec<Wanted>, expected: Result<&[(&str, &str)], &str>) {
+        let outcome = plan(wanted, Timestamp::UNIX_EPOCH, Expired::Refuse);
+        match (&outcome, expected) {
+            (Ok(plan), Ok(pairs)) => {
+                let got: Vec<_> = plan.assignments.iter().map(|a| (a.variable.as_str(), a.name.as_str())).collect();
+                assert_eq!(got, pairs);
+            }
+            (Err(refused), Err(word)) => assert!(refused.to_string().contains(word), "{refused}"),
+            _ => panic!("{outcome:?} instead of {expected:?}"),
+        }
+    }
+
+    #[test]
+    fn a_request_names_the_variable_or_the_entry_does() {
+        let two = vec![wanted("b", None, Some("B"), b"1"), wanted("a", Some("A"), Some("X"), b"2\n")];
+        check(two, Ok(&[("A", "a"), ("B", "b")]));
+        check(vec![wanted("a", None, None, b"")], Err("names no environment variable"));
+        check(vec![], Err("no entry is selected"));
+    }
+
+    #[test]
+    fn what_must_not_start_is_refused() {
+        check(vec![wanted("a", Some("T"), None, b""), wanted("b", None, Some("T"), b"")], Err("both"));
+        check(vec![wanted("a", Some("T"), None, b""), wanted("a", None, Some("T"), b"")], Ok(&[("T", "a")]));
+        check(vec![wanted("a", Some("LD_PRELOAD"), None, b"")], Err("take over"));
+        check(vec![wanted("a", Some("A B"), None, b"")], Err("not a variable"));
+        check(vec![wanted("a", Some("A"), None, b"x\0y")], Err("NUL"));
+    }
+
+    #[test]
+    fn an_expired_entry_is_refused_skipped_or_allowed() {
+        let made = || {
+            let mut one = wanted("a", Some("A"), None, b"");
+            one.header.expires = Some(Timestamp::UNIX_EPOCH);
+            vec![one, wanted("b", Some("B"), None, b"")]
+        };
+        let run = |expired| plan(made(), Timestamp::UNIX_EPOCH, expired);
+        assert!(matches!(run(Expired::Refuse), Err(Refused::Denied(_))));
+        assert_eq!(run(Expired::Skip).unwrap().skipped, ["a"]);
+        assert!(run(Expired::Allow).unwrap().assignments[0].is_expired);
+    }
+}

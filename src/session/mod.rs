@@ -1,0 +1,214 @@
+//! The store's keys, at hand: finding the identity, asking for its passphrase, opening the key file.
+//!
+//! Lives here: everything that may ask a person for a passphrase. Never here: what is done with the keys.
+
+mod prompt;
+
+use std::fmt;
+use std::path::Path;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::crypto;
+use crate::crypto::Identities;
+use crate::crypto::Prompt;
+use crate::crypto::Unattended;
+use crate::crypto::file;
+use crate::format::KEYS_MAX_BYTES;
+use crate::format::Refusal;
+use crate::format::Stage;
+use crate::format::keys::KeyFile;
+use crate::format::layout;
+use crate::secret::Secret;
+use crate::store;
+use crate::store::Store;
+use crate::sys::Env;
+use crate::sys::fs;
+
+pub use prompt::Asking;
+
+/// Most bytes of an identity file.
+const IDENTITY_MAX_BYTES: u64 = 1 << 20;
+/// How often a wrong passphrase may be typed.
+const ATTEMPTS: usize = 3;
+
+/// Where the member's identity comes from.
+pub enum Source {
+    /// The variable `AGEVAULT_KEY` holds it.
+    Variable(Secret),
+    /// A file.
+    File(PathBuf),
+}
+
+/// Why the store is not unlocked.
+#[derive(Debug)]
+pub enum Error {
+    /// There is no identity file at this path.
+    NoIdentity(PathBuf),
+    /// The identity at hand fits no key file: its source, and the members there are.
+    NoKeyFits {
+        /// Where the identity came from.
+        source: String,
+        /// The members that have a key file.
+        members: Vec<String>,
+    },
+    /// The passphrase was wrong.
+    WrongPassphrase(String),
+    /// A passphrase is needed and nobody can be asked.
+    CannotAsk(String),
+    /// The identity could not be used.
+    Identity {
+        /// Where it came from.
+        source: String,
+        /// Why.
+        error: crypto::Error,
+    },
+    /// The store itself.
+    Store(store::Error),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoIdentity(path) => write!(f, "there is no identity at {}", path.display()),
+            Self::NoKeyFits { source, members } => {
+                write!(f, "the identity in {source} opens none of the store's key files ({})", members.join(", "))
+            }
+            Self::WrongPassphrase(source) => write!(f, "the passphrase does not open {source}"),
+            Self::CannotAsk(source) => write!(f, "{source} needs a passphrase, and there is no terminal to ask on"),
+            Self::Identity { source, error } => write!(f, "the identity in {source} cannot be used: {error}"),
+            Self::Store(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl<E: Into<store::Error>> From<E> for Error {
+    fn from(error: E) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+impl Source {
+    /// The first that applies: `AGEVAULT_KEY`, `AGEVAULT_IDENTITY`, the store's own in the configuration, the usual file.
+    pub fn choose(env: &Env, configured: Option<&Path>) -> Self {
+        if let Some(key) = env.var("AGEVAULT_KEY") {
+            return Self::Variable(Secret::copy_of(key.as_bytes()));
+        }
+        let path = match (env.var_os("AGEVAULT_IDENTITY"), configured) {
+            (Some(path), _) => env.absolute(Path::new(path)),
+            (None, Some(path)) => env.absolute(path),
+            (None, None) => usual_identity(env),
+        };
+        Self::File(path)
+    }
+
+    /// The source in words for a message: a path, or the variable's name.
+    pub fn label(&self) -> String {
+        match self {
+            Self::Variable(_) => "AGEVAULT_KEY".to_owned(),
+            Self::File(path) => path.display().to_string(),
+        }
+    }
+
+    /// Reads the identity, asking for its passphrase if it has one.
+    pub fn load(&self, prompt: &Arc<dyn Prompt>) -> Result<Identities, Error> {
+        let label = self.label();
+        let loaded = match self {
+            Self::Variable(key) => Identities::from_key(key),
+            Self::File(path) => {
+                let bytes = match fs::read_secret(path, IDENTITY_MAX_BYTES) {
+                    Ok(bytes) => bytes,
+                    Err(error) if error.source.kind() == std::io::ErrorKind::NotFound => {
+                        return Err(Error::NoIdentity(path.clone()));
+                    }
+                    Err(error) => return Err(error.into()),
+                };
+                from_file(&bytes, &label, prompt)
+            }
+        };
+        loaded.map_err(|error| unlocked_error(&label, error))
+    }
+}
+
+/// The identity file that is meant when none is named.
+pub fn usual_identity(env: &Env) -> PathBuf {
+    env.places.config.join("identities")
+}
+
+/// Opens the store's keys, asking where that is needed and possible.
+pub fn unlock(env: &Env, store: &Store, source: &Source) -> Result<KeyFile, Error> {
+    let prompt: Arc<dyn Prompt> = Arc::new(Asking::new(env));
+    open(store, source, &prompt)
+}
+
+/// Opens the store's keys if that needs nobody to be asked.
+pub fn unlock_silently(store: &Store, source: &Source) -> Option<KeyFile> {
+    let prompt: Arc<dyn Prompt> = Arc::new(Unattended);
+    open(store, source, &prompt).ok()
+}
+
+fn open(store: &Store, source: &Source, prompt: &Arc<dyn Prompt>) -> Result<KeyFile, Error> {
+    let identities = source.load(prompt)?;
+    if let Some(member) = store.state.member()
+        && let Some(keys) = try_member(store, source, &identities, &member)?
+    {
+        return Ok(keys);
+    }
+    let members = store.key_files()?;
+    for member in &members {
+        if let Some(keys) = try_member(store, source, &identities, member)? {
+            // Only a hint: a device that cannot write it tries the key files one by one the next time, too.
+            let _ = store.state.set_member(member);
+            return Ok(keys);
+        }
+    }
+    Err(Error::NoKeyFits { source: source.label(), members })
+}
+
+/// The keys, if the identities open this member's key file.
+fn try_member(
+    store: &Store,
+    source: &Source,
+    identities: &Identities,
+    member: &str,
+) -> Result<Option<KeyFile>, Error> {
+    let path = layout::key_path(member);
+    let Some(bytes) = store.dir.read(Path::new(&path), KEYS_MAX_BYTES)? else { return Ok(None) };
+    let limit = usize::try_from(KEYS_MAX_BYTES).unwrap_or(usize::MAX);
+    let plain = match file::open_with(&bytes, identities, limit) {
+        Ok(plain) => plain,
+        Err(crypto::Error::KeyMismatch) => return Ok(None),
+        Err(error @ (crypto::Error::WrongPassphrase | crypto::Error::NeedPassphrase)) => {
+            return Err(unlocked_error(&source.label(), error));
+        }
+        Err(error) => {
+            let refusal = Refusal::new(Stage::Member, format!("it does not decrypt: {error}"));
+            return Err(refusal.of(&path).into());
+        }
+    };
+    let keys = KeyFile::parse(plain, &store.epoch, member).map_err(|refusal| refusal.of(&path))?;
+    Ok(Some(keys))
+}
+
+/// Reads an identity file; a wrong passphrase may be typed again where a person types it.
+fn from_file(bytes: &Secret, label: &str, prompt: &Arc<dyn Prompt>) -> crypto::Result<Identities> {
+    let mut attempts = 1;
+    loop {
+        let read = Identities::from_file(bytes, label, Arc::clone(prompt));
+        if !matches!(read, Err(crypto::Error::WrongPassphrase)) || attempts >= ATTEMPTS || !prompt.can_repeat() {
+            return read;
+        }
+        prompt.message("that passphrase does not open it, try again");
+        attempts += 1;
+    }
+}
+
+fn unlocked_error(source: &str, error: crypto::Error) -> Error {
+    match error {
+        crypto::Error::WrongPassphrase => Error::WrongPassphrase(source.to_owned()),
+        crypto::Error::NeedPassphrase => Error::CannotAsk(source.to_owned()),
+        error => Error::Identity { source: source.to_owned(), error },
+    }
+}

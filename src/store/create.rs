@@ -1,0 +1,149 @@
+//! Making a store: complete beside its place first, then given its name with one rename.
+
+use std::path::Path;
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+
+use crate::crypto;
+use crate::crypto::file;
+use crate::crypto::identity::StoreKey;
+use crate::crypto::recipient::Recipient;
+use crate::crypto::sign::WriterKey;
+use crate::crypto::sign::random_hex;
+use crate::format::Epoch;
+use crate::format::document::Domain;
+use crate::format::header::whole_seconds;
+use crate::format::keys::KeyFile;
+use crate::format::layout;
+use crate::format::members::Member;
+use crate::format::members::Members;
+use crate::format::members::Role;
+use crate::git::Ident;
+use crate::git::Repo;
+use crate::git::commit_text;
+use crate::secret::Secret;
+use crate::store::Error;
+use crate::store::Store;
+use crate::store::keeper::Keeper;
+use crate::store::state::State;
+use crate::sys::fs;
+use crate::sys::fs::Dir;
+
+/// The message of a store's first commit.
+const FIRST_MESSAGE: &str = "create the store";
+
+/// What a new store is to be.
+pub struct Plan<'p> {
+    /// Its folder: missing, or empty.
+    pub path: &'p Path,
+    /// The folder of all local state.
+    pub state_home: &'p Path,
+    /// The members, the first one being this device's.
+    pub members: Vec<(String, Recipient)>,
+    /// Now.
+    pub now: Timestamp,
+    /// The author of the first commit; `None` for a store without git.
+    pub author: Option<Ident>,
+}
+
+/// A store just made, and its keys.
+pub struct Founding {
+    /// The store, opened and pinned.
+    pub store: Store,
+    /// Its keys.
+    pub keys: KeyFile,
+}
+
+impl Store {
+    /// Makes a store. What stands at the path already is never touched.
+    pub fn create(plan: &Plan<'_>) -> Result<Founding, Error> {
+        let name = plan.path.file_name().ok_or_else(|| Error::Occupied(plan.path.to_owned()))?;
+        let parent = plan.path.parent().unwrap_or(Path::new("/"));
+        fs::make_private(parent)?;
+        let parent = fs::canonical(parent).ok_or_else(|| Error::NoStore(parent.to_owned()))?;
+        let path = parent.join(name);
+        let state = State::of_store(plan.state_home, &path);
+        let _lock = state.lock(|| {})?;
+        check_free(&path)?;
+        let temp = PathBuf::from(format!(".{}{}", name.to_string_lossy(), fs::TEMP_PREFIX));
+        fs::remove_tree(&parent.join(&temp))?;
+        let keys = new_keys(plan)?;
+        let commit = fill(&parent.join(&temp), plan, &keys)?;
+        check_free(&path)?;
+        Dir::open(&parent)?.rename(&temp, Path::new(name))?;
+        state.forget()?;
+        state.pin(keys.epoch.to_text().as_bytes())?;
+        state.set_member(&keys.member)?;
+        state.raise_revs(&[(layout::MEMBERS.to_owned(), 1)])?;
+        if let Some(commit) = commit {
+            state.set_shown(&commit)?;
+        }
+        Ok(Founding { store: Store::open(&path, plan.state_home, None)?, keys })
+    }
+}
+
+/// Refuses a path at which there is anything but an empty folder.
+fn check_free(path: &Path) -> Result<(), Error> {
+    match fs::kind(path) {
+        None => Ok(()),
+        Some(fs::Kind::Folder) if Dir::open(path)?.names(Path::new(""))?.is_empty() => Ok(()),
+        Some(_) => Err(Error::Occupied(path.to_owned())),
+    }
+}
+
+fn new_keys(plan: &Plan<'_>) -> Result<KeyFile, Error> {
+    let writer_key = WriterKey::generate()?;
+    let epoch = Epoch { store: random_hex(16)?, number: 1, writer: writer_key.public() };
+    let member = plan.members.first().map(|(name, _)| name.clone()).unwrap_or_default();
+    let store_key = StoreKey::generate();
+    Ok(KeyFile { epoch, member, store_key, writer_key: Some(writer_key), past: Vec::new() })
+}
+
+/// Fills the folder that will become the store; the id of its first commit, if it has git.
+fn fill(temp: &Path, plan: &Plan<'_>, keys: &KeyFile) -> Result<Option<String>, Error> {
+    let dir = fs::make_private(temp)?;
+    let mut files = vec![(layout::FORMAT.to_owned(), keys.epoch.to_text().into_bytes())];
+    for (name, recipient) in &plan.members {
+        files.push((layout::key_path(name), key_file(keys, name, recipient)?));
+    }
+    files.push((layout::MEMBERS.to_owned(), member_list(plan, keys)?));
+    for (path, bytes) in &files {
+        dir.replace(Path::new(path), bytes)?;
+    }
+    let Some(author) = &plan.author else { return Ok(None) };
+    Repo::init(temp)?;
+    let repo = Repo::open(temp)?.ok_or(Error::NoRepository)?;
+    let mut edits = Vec::new();
+    for (path, bytes) in &files {
+        edits.push((path.clone(), Some(repo.write_blob(bytes)?)));
+    }
+    let head = repo.head()?;
+    let tree = repo.edit_tree(None, &edits)?;
+    let raw = commit_text(&tree, &[], author, FIRST_MESSAGE);
+    let commit = repo.write_commit(&keys.seal(&raw)?)?;
+    repo.sync_objects()?;
+    repo.move_head(&head, commit, FIRST_MESSAGE)?;
+    repo.update_index(&edits, temp)?;
+    Ok(Some(commit.to_string()))
+}
+
+/// The encrypted key file of a member.
+fn key_file(keys: &KeyFile, member: &str, recipient: &Recipient) -> Result<Vec<u8>, Error> {
+    let (head, body) = keys.plaintext_for(member, false).ok_or(Error::ReadOnly)?;
+    let file = file::encrypt(&[head.as_bytes(), body.expose()], std::slice::from_ref(recipient));
+    file.map_err(|error: crypto::Error| error.into())
+}
+
+fn member_list(plan: &Plan<'_>, keys: &KeyFile) -> Result<Vec<u8>, Error> {
+    let added = Some(whole_seconds(plan.now));
+    let member = |(name, recipient): &(String, Recipient)| Member {
+        name: name.clone(),
+        recipient: recipient.clone(),
+        role: Role::Writer,
+        added,
+    };
+    let members = Members { rev: 1, list: plan.members.iter().map(member).collect() };
+    let (header, body) = members.to_texts();
+    keys.make(&header, &Secret::new(body.into_bytes()), Domain::Members)
+}

@@ -1,0 +1,176 @@
+//! Headers remembered on this device, for look-up while locked. A hint: no decision about a secret rests on it.
+//!
+//! The file is a row of records, each a length and a postcard value; the last one of a path counts. A change adds
+//! a record; a refresh writes the file anew.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use serde::Deserialize;
+use serde::Serialize;
+
+use crate::format::Header;
+use crate::format::Name;
+use crate::format::layout;
+use crate::store::Error;
+use crate::store::Store;
+use crate::store::keeper::Keeper;
+use crate::store::read::entry_of;
+use crate::store::state::State;
+use crate::sys::fs;
+use crate::sys::fs::Stat;
+
+/// The index file's name in the local state.
+const FILE: &str = "index";
+/// Most bytes of the index that are read.
+const INDEX_MAX_BYTES: u64 = 1 << 30;
+/// From this many unread entries on, opening them is shared among the cores.
+const PARALLEL_FROM: usize = 8;
+
+/// The header of an entry's file as it was when it was read.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Record {
+    path: String,
+    size: u64,
+    mtime_nanos: i64,
+    inode: u64,
+    header: Header,
+}
+
+impl Record {
+    fn is_of(&self, stat: &Stat) -> bool {
+        (self.size, self.inode) == (stat.size, stat.inode)
+            && i128::from(self.mtime_nanos) == stat.mtime_nanos
+    }
+}
+
+/// Everything that is known of a store without opening an entry.
+pub struct Catalogue {
+    /// Entries whose header is known, by name.
+    pub known: Vec<Header>,
+    /// Entries that this device has not read in their present state, by name.
+    pub unread: Vec<Name>,
+}
+
+impl Store {
+    /// Reads the index and compares it with the files.
+    pub fn catalogue(&self) -> Result<Catalogue, Error> {
+        let found = self.found()?;
+        let names: Vec<Name> = found.iter().filter_map(entry_of).collect();
+        let paths: Vec<_> = names.iter().map(|name| layout::path_of(name).into()).collect();
+        let stats = fs::stats(&self.dir, &paths);
+        let mut records = load(&self.state)?;
+        let mut catalogue = Catalogue { known: Vec::with_capacity(names.len()), unread: Vec::new() };
+        for ((name, path), stat) in names.into_iter().zip(&paths).zip(stats) {
+            let Some(stat) = stat else { continue };
+            let record = path.to_str().and_then(|path| records.remove(path));
+            match record.filter(|record| record.is_of(&stat)) {
+                Some(record) => catalogue.known.push(record.header),
+                None => catalogue.unread.push(name),
+            }
+        }
+        catalogue.known.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        catalogue.unread.sort_unstable();
+        Ok(catalogue)
+    }
+
+    /// Opens the entries that are not known yet and remembers their headers. Those that are refused stay unread and are returned.
+    pub fn refresh(&self, keeper: &dyn Keeper, catalogue: &mut Catalogue) -> Result<Vec<(Name, Error)>, Error> {
+        if catalogue.unread.is_empty() {
+            return Ok(Vec::new());
+        }
+        let unread = std::mem::take(&mut catalogue.unread);
+        let opened = fs::parallel(&unread, PARALLEL_FROM, |name| self.header_for_index(keeper, name));
+        let mut fresh = Vec::new();
+        let mut refused = Vec::new();
+        for (name, outcome) in unread.into_iter().zip(opened) {
+            match outcome {
+                Ok((header, stat)) => fresh.push((header, stat)),
+                Err(error) => {
+                    catalogue.unread.push(name.clone());
+                    refused.push((name, error));
+                }
+            }
+        }
+        let revs: Vec<_> = fresh.iter().map(|(header, _)| (header.name.clone(), header.rev)).collect();
+        self.state.raise_revs(&revs)?;
+        // The index is a hint: a device that cannot write it can still read the store.
+        let _ = self.remember(&fresh);
+        catalogue.known.extend(fresh.into_iter().map(|(header, _)| header));
+        catalogue.known.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        Ok(refused)
+    }
+
+    /// Opens one entry for the index; the file's state is taken before it is read, so that a change in between shows.
+    fn header_for_index(&self, keeper: &dyn Keeper, name: &Name) -> Result<(Header, Stat), Error> {
+        let missing = || Error::NoEntry(name.to_string());
+        let stat = self.dir.stat(Path::new(&layout::path_of(name)))?.ok_or_else(missing)?;
+        let entry = self.verified(keeper, name)?;
+        Ok((entry.header, stat))
+    }
+
+    /// Adds records to the index; many at once, or a file that has outgrown its entries, write it anew.
+    pub(super) fn remember(&self, fresh: &[(Header, Stat)]) -> Result<(), Error> {
+        let records: Vec<Record> = fresh.iter().filter_map(|(header, stat)| record(header, stat)).collect();
+        let added = encode(records.iter());
+        let path = self.state.path().join(FILE);
+        let old = self.state.folder()?.and_then(|dir| dir.stat(Path::new(FILE)).ok().flatten());
+        if old.is_some_and(|old| old.size > GROWN_BYTES) && fresh.len() > 1 {
+            let mut all = load(&self.state)?;
+            all.extend(records.into_iter().map(|record| (record.path.clone(), record)));
+            let dir = fs::make_private(self.state.path())?;
+            return Ok(dir.replace(Path::new(FILE), &encode(all.values()))?);
+        }
+        fs::make_private(self.state.path())?;
+        Ok(fs::append(&path, &added)?)
+    }
+}
+
+/// From this size on, an index is written anew when several records are added at once.
+const GROWN_BYTES: u64 = 4 << 20;
+
+fn record(header: &Header, stat: &Stat) -> Option<Record> {
+    let name = Name::parse(&header.name).ok()?;
+    Some(Record {
+        path: layout::path_of(&name),
+        size: stat.size,
+        mtime_nanos: i64::try_from(stat.mtime_nanos).ok()?,
+        inode: stat.inode,
+        header: header.clone(),
+    })
+}
+
+fn encode<'r>(records: impl Iterator<Item = &'r Record>) -> Vec<u8> {
+    let mut out = Vec::new();
+    for record in records {
+        let Ok(bytes) = postcard::to_stdvec(record) else { continue };
+        let Ok(length) = u32::try_from(bytes.len()) else { continue };
+        out.extend_from_slice(&length.to_le_bytes());
+        out.extend_from_slice(&bytes);
+    }
+    out
+}
+
+/// The records by path. What cannot be read is as if it had never been written: those entries count as unread.
+fn load(state: &State) -> Result<HashMap<String, Record>, Error> {
+    let bytes = match state.folder()? {
+        Some(dir) => dir.read(Path::new(FILE), INDEX_MAX_BYTES)?.unwrap_or_default(),
+        None => Vec::new(),
+    };
+    let mut records = HashMap::with_capacity(bytes.len() / 200);
+    let mut rest = bytes.as_slice();
+    while let Some((length, tail)) = rest.split_first_chunk::<4>() {
+        let length = u32::from_le_bytes(*length) as usize;
+        let Some((value, tail)) = tail.split_at_checked(length) else { break };
+        let Ok(record) = postcard::from_bytes::<Record>(value) else { break };
+        records.insert(record.path.clone(), record);
+        rest = tail;
+    }
+    Ok(records)
+}
+
+/// Parses the bytes of an index: for the fuzz target.
+#[doc(hidden)]
+pub fn parses(bytes: &[u8]) -> bool {
+    postcard::from_bytes::<Record>(bytes).is_ok()
+}

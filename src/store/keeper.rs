@@ -1,0 +1,97 @@
+//! Whoever holds the store's keys and works with them.
+//!
+//! The store asks a `Keeper` to open, to make and to seal, and does not know whether the keys lie in this process or in
+//! another one that never gives them away. Opening always means: decrypted whole and signature verified.
+
+use crate::crypto::file;
+use crate::format::Document;
+use crate::format::ENTRY_MAX_BYTES;
+use crate::format::Epoch;
+use crate::format::HEADER_MAX_BYTES;
+use crate::format::Refusal;
+use crate::format::SECRET_MAX_BYTES;
+use crate::format::Stage;
+use crate::format::document::Domain;
+use crate::format::keys::KeyFile;
+use crate::format::seal;
+use crate::secret::Secret;
+use crate::store::Error;
+
+/// Most bytes of a decrypted document.
+const PLAIN_MAX_BYTES: usize = SECRET_MAX_BYTES + HEADER_MAX_BYTES;
+
+/// Opens, makes and seals with the store's keys.
+pub trait Keeper: Sync {
+    /// Decrypts a file with the current store key and verifies its signature (F-035, F-050, F-051).
+    fn open(&self, ciphertext: &[u8], domain: Domain) -> Result<Document, Refusal>;
+
+    /// Opens an entry from history, of this epoch or an earlier one.
+    fn open_history(&self, ciphertext: &[u8]) -> Result<Document, Refusal>;
+
+    /// Signs header and body and encrypts them to the store key.
+    fn make(&self, header: &str, body: &Secret, domain: Domain) -> Result<Vec<u8>, Error>;
+
+    /// Adds the seal to a raw commit.
+    fn seal(&self, commit: &[u8]) -> Result<Vec<u8>, Error>;
+
+    /// Whether it can sign.
+    fn can_write(&self) -> bool;
+}
+
+impl Keeper for KeyFile {
+    fn open(&self, ciphertext: &[u8], domain: Domain) -> Result<Document, Refusal> {
+        if ciphertext.len() as u64 > ENTRY_MAX_BYTES {
+            return Err(Refusal::new(Stage::Envelope, "it is larger than an entry may be"));
+        }
+        let plain = file::open_with_key(ciphertext, &self.store_key, PLAIN_MAX_BYTES);
+        let document = Document::open(plain.map_err(unopened)?, domain, &self.epoch)?;
+        check_size(document)
+    }
+
+    fn open_history(&self, ciphertext: &[u8]) -> Result<Document, Refusal> {
+        let now = self.open(ciphertext, Domain::Entry);
+        self.past.iter().fold(now, |opened, past| {
+            opened.or_else(|refusal| {
+                let plain = file::open_with_key(ciphertext, &past.store_key, PLAIN_MAX_BYTES);
+                let plain = plain.map_err(|_| refusal)?;
+                let writer = past.writer.clone();
+                let epoch = Epoch { number: past.number, writer, ..self.epoch.clone() };
+                check_size(Document::open(plain, Domain::Entry, &epoch)?)
+            })
+        })
+    }
+
+    fn make(&self, header: &str, body: &Secret, domain: Domain) -> Result<Vec<u8>, Error> {
+        let key = self.writer_key.as_ref().ok_or(Error::ReadOnly)?;
+        if body.len() > SECRET_MAX_BYTES {
+            return Err(Error::TooLarge);
+        }
+        let head = Document::sign(header, body.expose(), domain, &self.epoch, key);
+        if head.len() > HEADER_MAX_BYTES {
+            return Err(Error::HeaderTooLarge);
+        }
+        let recipient = self.store_key.recipient();
+        Ok(file::encrypt(&[head.as_bytes(), body.expose()], &[recipient])?)
+    }
+
+    fn seal(&self, commit: &[u8]) -> Result<Vec<u8>, Error> {
+        let key = self.writer_key.as_ref().ok_or(Error::ReadOnly)?;
+        Ok(seal::seal(commit, &self.epoch, key))
+    }
+
+    fn can_write(&self) -> bool {
+        self.writer_key.is_some()
+    }
+}
+
+fn check_size(document: Document) -> Result<Document, Refusal> {
+    if document.body.len() > SECRET_MAX_BYTES {
+        return Err(Refusal::new(Stage::Envelope, "its secret is larger than 64 MiB"));
+    }
+    Ok(document)
+}
+
+/// A file that does not decrypt: why, as far as age tells.
+fn unopened(error: crate::crypto::Error) -> Refusal {
+    Refusal::new(Stage::Envelope, format!("it does not decrypt: {error}"))
+}

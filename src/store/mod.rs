@@ -1,0 +1,169 @@
+//! A directory, as entries: reading, writing, history and health of one store.
+//!
+//! Lives here: the order of reading and of writing (sections 9 and 11 of the format) and what a device remembers
+//! (section 12). Never here: prompts, printing, or the choice of entries for a use. Called by `session` and above.
+
+mod create;
+pub mod doctor;
+pub mod history;
+pub mod index;
+pub mod keeper;
+mod read;
+mod settle;
+pub mod state;
+mod write;
+
+use std::fmt;
+use std::path::Path;
+use std::path::PathBuf;
+
+use crate::crypto;
+use crate::format::Epoch;
+use crate::format::FORMAT_MAX_BYTES;
+use crate::format::Name;
+use crate::format::Refusal;
+use crate::format::layout;
+use crate::format::name::BadName;
+use crate::git;
+use crate::git::Repo;
+use crate::store::state::State;
+use crate::sys::fs;
+use crate::sys::fs::Dir;
+
+pub use create::Founding;
+pub use create::Plan;
+pub use read::Entry;
+pub use settle::Settled;
+pub use write::Writer;
+
+/// An opened store: its folder, what it says of itself, and what this device remembers of it. Nothing is unlocked yet.
+pub struct Store {
+    /// The store's folder, held open.
+    pub dir: Dir,
+    /// Store id, epoch and public writer key, as `.vault/format` says and the pin confirms.
+    pub epoch: Epoch,
+    /// The local state.
+    pub state: State,
+    /// The repository, if the store has one.
+    pub repo: Option<Repo>,
+}
+
+impl Store {
+    /// Opens the store at a path and holds it against this device's pin; a store without a pin is pinned.
+    ///
+    /// `state_home` is the folder of all local state; `expected` a fingerprint that it must have.
+    pub fn open(path: &Path, state_home: &Path, expected: Option<&str>) -> Result<Self, Error> {
+        let real = fs::canonical(path).ok_or_else(|| Error::NoStore(path.to_owned()))?;
+        let dir = Dir::open(&real)?;
+        let clear = dir.read(Path::new(layout::FORMAT), FORMAT_MAX_BYTES)?;
+        let clear = clear.ok_or_else(|| Error::NoStore(path.to_owned()))?;
+        let epoch = Epoch::parse(&clear)?;
+        let state = State::of_store(state_home, &real);
+        state.check_pin(&epoch, &clear, expected)?;
+        let repo = Repo::open(&real)?;
+        Ok(Self { dir, epoch, state, repo })
+    }
+
+    /// The store's folder.
+    pub fn path(&self) -> &Path {
+        self.dir.path()
+    }
+}
+
+/// What can go wrong with a store.
+#[derive(Debug)]
+pub enum Error {
+    /// There is no store at this path.
+    NoStore(PathBuf),
+    /// There is a store, or something else, where one is to be made.
+    Occupied(PathBuf),
+    /// No entry of this name.
+    NoEntry(String),
+    /// An entry of this name is there already.
+    Exists(Name),
+    /// A name that another differs from in case only.
+    Clash {
+        /// The new name.
+        name: Name,
+        /// The one that is there.
+        other: String,
+    },
+    /// A text that is no name.
+    BadName(BadName),
+    /// Something that is not believed.
+    Refused(Refusal),
+    /// The keys at hand can read only.
+    ReadOnly,
+    /// A file in the work tree is neither the committed one nor the one before; it is not overwritten.
+    Diverged(Vec<String>),
+    /// The secret is larger than the format allows.
+    TooLarge,
+    /// The header is larger than the format allows.
+    HeaderTooLarge,
+    /// A file could not be read or written.
+    File(fs::Error),
+    /// Encryption or decryption failed.
+    Crypto(crypto::Error),
+    /// The repository failed.
+    Git(git::Error),
+    /// There is no history without a repository.
+    NoRepository,
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoStore(path) => write!(f, "there is no store at {}", path.display()),
+            Self::Occupied(path) => write!(f, "{} is there already and is left as it is", path.display()),
+            Self::NoEntry(name) => write!(f, "there is no entry \"{}\"", name.escape_debug()),
+            Self::Exists(name) => write!(f, "\"{name}\" is there already"),
+            Self::Clash { name, other } => {
+                write!(f, "\"{name}\" differs from \"{}\" in upper and lower case only", other.escape_debug())
+            }
+            Self::BadName(bad) => bad.fmt(f),
+            Self::Refused(refusal) => refusal.fmt(f),
+            Self::ReadOnly => write!(f, "this member may read the store and not write to it"),
+            Self::Diverged(paths) => {
+                write!(f, "{} differs from the last commit and is left as it is", paths.join(", "))
+            }
+            Self::TooLarge => write!(f, "the secret is larger than 64 MiB"),
+            Self::HeaderTooLarge => write!(f, "the metadata is larger than 64 KiB"),
+            Self::File(error) => error.fmt(f),
+            Self::Crypto(error) => error.fmt(f),
+            Self::Git(error) => error.fmt(f),
+            Self::NoRepository => write!(f, "the store has no git repository, so it keeps no history"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<fs::Error> for Error {
+    fn from(error: fs::Error) -> Self {
+        Self::File(error)
+    }
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<crypto::Error> for Error {
+    fn from(error: crypto::Error) -> Self {
+        Self::Crypto(error)
+    }
+}
+
+impl From<git::Error> for Error {
+    fn from(error: git::Error) -> Self {
+        Self::Git(error)
+    }
+}
+
+impl From<BadName> for Error {
+    fn from(bad: BadName) -> Self {
+        Self::BadName(bad)
+    }
+}

@@ -1,0 +1,154 @@
+//! Reading entries, in the order of section 9, and listing names.
+
+use std::path::Path;
+
+use crate::format::ENTRY_MAX_BYTES;
+use crate::format::Header;
+use crate::format::KEYS_MAX_BYTES;
+use crate::format::Name;
+use crate::format::Refusal;
+use crate::format::Stage;
+use crate::format::document::Domain;
+use crate::format::layout;
+use crate::format::layout::Place;
+use crate::format::members::Members;
+use crate::secret::Secret;
+use crate::store::Error;
+use crate::store::Store;
+use crate::store::keeper::Keeper;
+use crate::sys::fs;
+use crate::sys::fs::Found;
+use crate::sys::fs::Kind;
+
+/// An entry whose every check has passed.
+#[derive(Debug)]
+pub struct Entry {
+    /// What is known about the secret.
+    pub header: Header,
+    /// The secret, exactly as it was given.
+    pub secret: Secret,
+}
+
+impl Store {
+    /// Opens one entry: everything is verified before anything is given out.
+    pub fn entry(&self, keeper: &dyn Keeper, name: &Name) -> Result<Entry, Error> {
+        let entry = self.verified(keeper, name)?;
+        let (seen, rev) = (self.state.rev(name.as_str())?, entry.header.rev);
+        if rev > seen {
+            self.state.raise_revs(&[(name.to_string(), rev)])?;
+        }
+        Ok(entry)
+    }
+
+    /// Opens one entry and holds its revision against what was seen, without remembering a new one.
+    pub(super) fn verified(&self, keeper: &dyn Keeper, name: &Name) -> Result<Entry, Error> {
+        let entry = self.entry_bytes(keeper, name, &self.ciphertext(name)?)?;
+        let seen = self.state.rev(name.as_str())?;
+        if entry.header.rev < seen {
+            let reason =
+                format!("it is revision {}, and this device has seen {seen}: an old value was brought back", entry.header.rev);
+            return Err(Refusal::new(Stage::Revision, reason).of(name.as_str()).into());
+        }
+        Ok(entry)
+    }
+
+    /// Opens the bytes of an entry's file; all checks but the revision's.
+    fn entry_bytes(&self, keeper: &dyn Keeper, name: &Name, ciphertext: &[u8]) -> Result<Entry, Error> {
+        let document = keeper.open(ciphertext, Domain::Entry).map_err(|refusal| refusal.of(name.as_str()))?;
+        let header = Header::parse(&document.header).map_err(|refusal| refusal.of(name.as_str()))?;
+        if header.name != name.as_str() {
+            let reason = format!("it is the entry \"{}\": files were swapped", header.name.escape_debug());
+            return Err(Refusal::new(Stage::Name, reason).of(name.as_str()).into());
+        }
+        Ok(Entry { header, secret: document.body })
+    }
+
+    /// The encrypted bytes of an entry.
+    pub fn ciphertext(&self, name: &Name) -> Result<Vec<u8>, Error> {
+        let path = layout::path_of(name);
+        match self.dir.read(Path::new(&path), ENTRY_MAX_BYTES) {
+            Ok(Some(bytes)) => Ok(bytes),
+            Ok(None) => Err(Error::NoEntry(name.to_string())),
+            Err(error) => Err(match refused_kind(&error) {
+                Some((stage, reason)) => Refusal::new(stage, reason).of(name.as_str()).into(),
+                None => error.into(),
+            }),
+        }
+    }
+
+    /// Whether an entry of this name is there, whatever is in it.
+    pub fn has(&self, name: &Name) -> Result<bool, Error> {
+        Ok(self.dir.stat(Path::new(&layout::path_of(name)))?.is_some())
+    }
+
+    /// The names of all entries, sorted. Files that are not entries are passed over; `doctor` reports them.
+    pub fn names(&self) -> Result<Vec<Name>, Error> {
+        let mut names: Vec<Name> = self.found()?.iter().filter_map(entry_of).collect();
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    /// Every file and folder of the store outside `.git` and `.vault`.
+    pub(super) fn found(&self) -> Result<Vec<Found>, Error> {
+        Ok(fs::walk(self.path(), &[layout::GIT, layout::OWN])?)
+    }
+
+    /// The member list.
+    pub fn members(&self, keeper: &dyn Keeper) -> Result<Members, Error> {
+        let bytes = self.dir.read(Path::new(layout::MEMBERS), KEYS_MAX_BYTES)?;
+        let bytes = bytes.ok_or_else(|| {
+            Refusal::new(Stage::Member, "the member list is missing").of(layout::MEMBERS)
+        })?;
+        let of_list = |refusal: Refusal| refusal.of(layout::MEMBERS);
+        let document = keeper.open(&bytes, Domain::Members).map_err(of_list)?;
+        let members = Members::of_document(&document).map_err(of_list)?;
+        let seen = self.state.rev(layout::MEMBERS)?;
+        if members.rev < seen {
+            return Err(of_list(Refusal::new(Stage::Revision, "it is older than one seen before")).into());
+        }
+        self.state.raise_revs(&[(layout::MEMBERS.to_owned(), members.rev)])?;
+        Ok(members)
+    }
+
+    /// The members who have a key file, by its name.
+    pub fn key_files(&self) -> Result<Vec<String>, Error> {
+        let files = self.dir.names(Path::new(layout::KEYS))?;
+        let mut members: Vec<String> = files
+            .into_iter()
+            .filter(|(_, kind)| *kind == Kind::File)
+            .filter_map(|(file, _)| {
+                let path = format!("{}/{}", layout::KEYS, file.to_str()?);
+                match layout::place_of(&path) {
+                    Ok(Place::Key(member)) => Some(member),
+                    _ => None,
+                }
+            })
+            .collect();
+        members.sort_unstable();
+        Ok(members)
+    }
+}
+
+/// The name of the entry that was found, if it is one.
+pub(super) fn entry_of(found: &Found) -> Option<Name> {
+    if found.kind != Kind::File {
+        return None;
+    }
+    match layout::place_of(found.path.to_str()?) {
+        Ok(Place::Entry(name)) => Some(name),
+        _ => None,
+    }
+}
+
+/// What is no regular file, or too large, is refused for what it is, not for how reading it failed.
+fn refused_kind(error: &fs::Error) -> Option<(Stage, String)> {
+    use std::io::ErrorKind;
+    match error.source.kind() {
+        ErrorKind::FileTooLarge => Some((Stage::Envelope, "it is larger than an entry may be".to_owned())),
+        ErrorKind::InvalidInput => Some((Stage::Name, format!("it {}", error.source))),
+        ErrorKind::NotADirectory | ErrorKind::FilesystemLoop => {
+            Some((Stage::Name, "a folder on its way is a link or a file".to_owned()))
+        }
+        _ => None,
+    }
+}

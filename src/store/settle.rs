@@ -1,0 +1,177 @@
+//! Finishing what was interrupted: the next command after a death makes the work tree follow the truth (section 11).
+
+use std::path::Path;
+
+use crate::format::ENTRY_MAX_BYTES;
+use crate::format::Refusal;
+use crate::format::Stage;
+use crate::format::layout;
+use crate::format::seal;
+use crate::git::Change;
+use crate::git::Id;
+use crate::git::Repo;
+use crate::store::Error;
+use crate::store::Store;
+use crate::store::write::Staged;
+use crate::sys::fs;
+use crate::sys::fs::Kind;
+use crate::sys::fs::Lock;
+use crate::sys::fs::TEMP_PREFIX;
+
+/// What settling found.
+#[derive(Debug, Default)]
+pub struct Settled {
+    /// Paths that are neither the old nor the new commit's and were left alone.
+    pub left: Vec<String>,
+}
+
+impl Store {
+    /// Finishes an interrupted change, if there is one and no writer is at work. Cheap when there is none.
+    pub fn settle(&self) -> Result<Settled, Error> {
+        if !self.is_unsettled()? {
+            return Ok(Settled::default());
+        }
+        match self.state.try_lock()? {
+            Some(lock) => self.settle_locked(&lock),
+            None => Ok(Settled::default()),
+        }
+    }
+
+    /// The same under the lock.
+    pub(super) fn settle_locked(&self, lock: &Lock) -> Result<Settled, Error> {
+        if lock.is_marked() {
+            self.clean()?;
+        }
+        let settled = match &self.repo {
+            Some(repo) => self.follow_head(repo)?,
+            None => {
+                self.follow_staged()?;
+                Settled::default()
+            }
+        };
+        if lock.is_marked() {
+            lock.clear().map_err(|source| fs::Error {
+                action: "write",
+                path: self.state.path().join("lock"),
+                source,
+            })?;
+        }
+        Ok(settled)
+    }
+
+    fn is_unsettled(&self) -> Result<bool, Error> {
+        if self.state.is_busy() {
+            return Ok(true);
+        }
+        match &self.repo {
+            Some(repo) => {
+                let head = repo.head()?.commit.map(|id| id.to_string());
+                Ok(head.is_some() && head != self.state.shown()?)
+            }
+            None => Ok(self.dir.stat(Path::new(layout::NEXT))?.is_some()),
+        }
+    }
+
+    /// Moves the work tree from the commit that it shows to the head, once the way there is verified.
+    fn follow_head(&self, repo: &Repo) -> Result<Settled, Error> {
+        let Some(head) = repo.head()?.commit else { return Ok(Settled::default()) };
+        let shown = self.state.shown()?.and_then(|hex| Id::from_hex(hex.as_bytes()).ok());
+        if shown == Some(head) {
+            return Ok(Settled::default());
+        }
+        self.verify_way(repo, shown, head)?;
+        let changes = repo.diff(shown, head)?;
+        for change in &changes {
+            check_change(change)?;
+        }
+        let mut left = Vec::new();
+        for change in &changes {
+            if !self.follow(repo, change)? {
+                left.push(change.path.clone());
+            }
+        }
+        let moved: Vec<_> = changes.into_iter().map(|change| (change.path, change.new)).collect();
+        repo.update_index(&moved, self.path())?;
+        self.state.set_shown(&head.to_string())?;
+        Ok(Settled { left })
+    }
+
+    /// Every new commit is sealed, and the head descends from the one shown (F-080, F-081, F-083).
+    fn verify_way(&self, repo: &Repo, shown: Option<Id>, head: Id) -> Result<(), Error> {
+        if let Some(shown) = shown
+            && !repo.is_ancestor(shown, head)?
+        {
+            let reason = "the branch was rewound or rewritten: it does not descend from the commit last seen";
+            return Err(Refusal::new(Stage::Descent, reason).of(&head.to_string()).into());
+        }
+        let new = match shown {
+            Some(_) => repo.walk(head, shown)?,
+            // A first sight trusts what it sees; the head's seal shows that it is this store's.
+            None => vec![head],
+        };
+        for id in new {
+            let of_commit = |refusal: Refusal| refusal.of(&id.to_string());
+            let commit = repo.commit(id)?;
+            seal::verify(&commit.raw, &self.epoch).map_err(of_commit)?;
+        }
+        Ok(())
+    }
+
+    /// Brings one path to its new state, if it is in the old one; whether it is in the new one then.
+    fn follow(&self, repo: &Repo, change: &Change) -> Result<bool, Error> {
+        let path = Path::new(&change.path);
+        let now = match self.dir.stat(path)? {
+            Some(stat) if stat.kind != Kind::File => return Ok(false),
+            _ => self.dir.read(path, ENTRY_MAX_BYTES)?.map(|bytes| repo.blob_id(&bytes)),
+        };
+        if now == change.new {
+            return Ok(true);
+        }
+        if now != change.old {
+            return Ok(false);
+        }
+        match change.new {
+            Some(id) => self.dir.replace(path, &repo.blob(id, ENTRY_MAX_BYTES)?)?,
+            None => self.dir.remove(path)?,
+        }
+        Ok(true)
+    }
+
+    /// Finishes or drops a staged change of a store without git (W-113).
+    fn follow_staged(&self) -> Result<(), Error> {
+        if self.dir.stat(Path::new(layout::NEXT))?.is_some() {
+            Staged::read(&self.dir)?.apply(&self.dir)?;
+        }
+        Ok(fs::remove_tree(&self.path().join(layout::NEXT_TEMP))?)
+    }
+
+    /// Removes the temporary files that a writer which died has left (W-114).
+    fn clean(&self) -> Result<(), Error> {
+        for root in [self.path(), self.state.path()] {
+            let dir = fs::Dir::open(root)?;
+            for found in fs::walk(root, &[layout::GIT])? {
+                let name = found.path.file_name().and_then(|name| name.to_str());
+                if found.kind == Kind::File && name.is_some_and(|name| name.starts_with(TEMP_PREFIX)) {
+                    dir.remove(&found.path)?;
+                }
+            }
+        }
+        match &self.repo {
+            Some(repo) => Ok(repo.remove_leftovers()?),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A change to a path that is none of ours is refused before any is followed (F-082).
+fn check_change(change: &Change) -> Result<(), Error> {
+    if change.new.is_none() {
+        return Ok(());
+    }
+    let refuse = |reason: &str| Error::from(Refusal::new(Stage::Name, reason).of(&change.path));
+    if !change.is_plain() {
+        return Err(refuse("it is not a regular file in the commit"));
+    }
+    layout::place_of(&change.path).map_err(refuse)?;
+    Ok(())
+}

@@ -1,0 +1,232 @@
+//! What this device remembers of a store (section 12): the pin, the highest revisions, the commit that the work tree shows.
+//!
+//! Lives here: the layout of the local state folder, but for the index. Losing it loses the protection against
+//! rollback, and no entry. Every file is replaced atomically.
+
+use std::path::Path;
+use std::path::PathBuf;
+
+use crate::crypto::sign::digest_hex;
+use crate::crypto::sign::parse_fingerprint;
+use crate::format::Epoch;
+use crate::format::Refusal;
+use crate::format::Stage;
+use crate::format::layout;
+use crate::store::Error;
+use crate::sys::fs;
+use crate::sys::fs::Dir;
+use crate::sys::fs::Lock;
+
+/// Most bytes of one small file of the state.
+const SMALL_MAX_BYTES: u64 = 64 << 10;
+/// Most bytes of one shard of revisions.
+const SHARD_MAX_BYTES: u64 = 64 << 20;
+
+/// The folder with what is remembered of one store.
+#[derive(Clone, Debug)]
+pub struct State {
+    path: PathBuf,
+    store: PathBuf,
+}
+
+impl State {
+    /// The state of the store at a canonical path. Nothing is made yet.
+    pub fn of_store(state_home: &Path, store: &Path) -> Self {
+        use std::os::unix::ffi::OsStrExt;
+        let digest = digest_hex(store.as_os_str().as_bytes());
+        let path = state_home.join("stores").join(digest.get(..24).unwrap_or(&digest));
+        Self { path, store: store.to_owned() }
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Holds `.vault/format` against the pin, and against an expected fingerprint; pins what has no pin yet (F-070).
+    pub fn check_pin(&self, epoch: &Epoch, clear: &[u8], expected: Option<&str>) -> Result<(), Error> {
+        if let Some(words) = expected {
+            let expected = parse_fingerprint(words);
+            if expected.as_deref() != Some(epoch.fingerprint().as_str()) {
+                let reason = format!("its fingerprint is {}, not the expected one", epoch.fingerprint());
+                return Err(Refusal::new(Stage::Pin, reason).of(layout::FORMAT).into());
+            }
+        }
+        // The pin is a copy of the accepted file, so that the usual case is one comparison of bytes.
+        match self.small("pin")? {
+            Some(pinned) if pinned == clear => Ok(()),
+            Some(pinned) => {
+                if Epoch::parse(&pinned)? == *epoch {
+                    return self.set("pin", clear);
+                }
+                let reason = "this device knows the store with other keys: it was replaced, or a new epoch began";
+                Err(Refusal::new(Stage::Pin, reason).of(layout::FORMAT).into())
+            }
+            None => self.pin(clear),
+        }
+    }
+
+    /// Remembers `.vault/format` as the store's.
+    pub fn pin(&self, clear: &[u8]) -> Result<(), Error> {
+        self.set("pin", clear)?;
+        let path = self.store.to_string_lossy().into_owned();
+        self.set("path", path.as_bytes())
+    }
+
+    /// Forgets everything: a new store has come to the place of one that is gone. The lock stays.
+    pub(super) fn forget(&self) -> Result<(), Error> {
+        for name in ["pin", "path", "member", "shown", "index"] {
+            if let Some(dir) = self.folder()? {
+                dir.remove(Path::new(name))?;
+            }
+        }
+        Ok(fs::remove_tree(&self.path.join("revs"))?)
+    }
+
+    /// Which member this device is, as far as it has found out.
+    pub fn member(&self) -> Option<String> {
+        String::from_utf8(self.small("member").ok()??).ok()
+    }
+
+    /// Remembers which member this device is.
+    pub fn set_member(&self, member: &str) -> Result<(), Error> {
+        if self.member().as_deref() == Some(member) { Ok(()) } else { self.set("member", member.as_bytes()) }
+    }
+
+    /// The commit that the work tree shows, as hex.
+    pub fn shown(&self) -> Result<Option<String>, Error> {
+        Ok(self.small("shown")?.and_then(|bytes| String::from_utf8(bytes).ok()))
+    }
+
+    /// Remembers the commit that the work tree shows.
+    pub fn set_shown(&self, commit: &str) -> Result<(), Error> {
+        self.set("shown", commit.as_bytes())
+    }
+
+    /// The highest revision seen of a name; 0 if none was.
+    pub fn rev(&self, name: &str) -> Result<u64, Error> {
+        let (shard, _) = self.shard(name)?;
+        Ok(rev_in(&shard, name))
+    }
+
+    /// Remembers revisions; one that is not higher than what is known changes nothing.
+    pub fn raise_revs(&self, seen: &[(String, u64)]) -> Result<(), Error> {
+        let mut by_shard: std::collections::BTreeMap<String, Vec<&(String, u64)>> = Default::default();
+        for pair in seen {
+            by_shard.entry(shard_file(&pair.0)).or_default().push(pair);
+        }
+        for (file, pairs) in by_shard {
+            let old = self.text(&file)?;
+            let higher: Vec<_> = pairs.into_iter().filter(|(name, rev)| rev_in(&old, name) < *rev).collect();
+            if higher.is_empty() {
+                continue;
+            }
+            let keep = |line: &&str| !higher.iter().any(|(name, _)| name_of(line) == Some(name));
+            let mut text: String = old.split_inclusive('\n').filter(keep).collect();
+            for (name, rev) in higher {
+                text.push_str(&format!("{rev} {name}\n"));
+            }
+            self.set(&file, text.as_bytes())?;
+        }
+        Ok(())
+    }
+
+    /// Takes the lock of writers; `on_wait` is called if another process has it.
+    pub fn lock(&self, on_wait: impl FnOnce()) -> Result<Lock, Error> {
+        fs::make_private(&self.path)?;
+        Ok(Lock::acquire(&self.path.join("lock"), on_wait)?)
+    }
+
+    /// Takes the lock of writers if it is free.
+    pub fn try_lock(&self) -> Result<Option<Lock>, Error> {
+        fs::make_private(&self.path)?;
+        Ok(Lock::try_acquire(&self.path.join("lock"))?)
+    }
+
+    /// Whether a writer is at work, or died at work.
+    pub fn is_busy(&self) -> bool {
+        let lock = self.folder().ok().flatten().and_then(|dir| dir.stat(Path::new("lock")).ok().flatten());
+        lock.is_some_and(|lock| lock.size > 0)
+    }
+
+    /// The folder, opened; `None` if it was never made.
+    pub(super) fn folder(&self) -> Result<Option<Dir>, Error> {
+        match Dir::open(&self.path) {
+            Ok(dir) => Ok(Some(dir)),
+            Err(error) if error.source.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn shard(&self, name: &str) -> Result<(String, String), Error> {
+        let file = shard_file(name);
+        Ok((self.text(&file)?, file))
+    }
+
+    fn text(&self, file: &str) -> Result<String, Error> {
+        let Some(dir) = self.folder()? else { return Ok(String::new()) };
+        let bytes = dir.read(Path::new(file), SHARD_MAX_BYTES)?.unwrap_or_default();
+        String::from_utf8(bytes).map_err(|_| damaged(&self.path.join(file)))
+    }
+
+    fn small(&self, file: &str) -> Result<Option<Vec<u8>>, Error> {
+        let Some(dir) = self.folder()? else { return Ok(None) };
+        Ok(dir.read(Path::new(file), SMALL_MAX_BYTES)?)
+    }
+
+    fn set(&self, file: &str, bytes: &[u8]) -> Result<(), Error> {
+        Ok(fs::make_private(&self.path)?.replace(Path::new(file), bytes)?)
+    }
+}
+
+/// Revisions lie in 256 files, so that looking one up, or raising it, does not read them all.
+fn shard_file(name: &str) -> String {
+    let digest = digest_hex(name.as_bytes());
+    format!("revs/{}", digest.get(..2).unwrap_or("00"))
+}
+
+/// The name on a line `REV NAME`.
+fn name_of(line: &str) -> Option<&str> {
+    line.strip_suffix('\n')?.split_once(' ').map(|(_, name)| name)
+}
+
+fn rev_in(shard: &str, name: &str) -> u64 {
+    let lines = shard.split_inclusive('\n').filter(|line| name_of(line) == Some(name));
+    lines.filter_map(|line| line.split_once(' ')?.0.parse().ok()).max().unwrap_or(0)
+}
+
+fn damaged(path: &Path) -> Error {
+    let source = std::io::Error::new(std::io::ErrorKind::InvalidData, "it is not text");
+    fs::Error { action: "read", path: path.to_owned(), source }.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn state() -> (tempfile::TempDir, State) {
+        let temp = tempfile::tempdir().unwrap();
+        let state = State::of_store(temp.path(), Path::new("/some/store"));
+        (temp, state)
+    }
+
+    #[test]
+    fn a_revision_only_rises() {
+        let (_temp, state) = state();
+        assert_eq!(state.rev("a/b").unwrap(), 0);
+        state.raise_revs(&[("a/b".into(), 3), ("a/c".into(), 1), ("b".into(), 9)]).unwrap();
+        state.raise_revs(&[("a/b".into(), 2), ("a/c".into(), 5)]).unwrap();
+        assert_eq!(state.rev("a/b").unwrap(), 3);
+        assert_eq!(state.rev("a/c").unwrap(), 5);
+        assert_eq!(state.rev("b").unwrap(), 9);
+    }
+
+    #[test]
+    fn many_names_share_the_shards() {
+        let (temp, state) = state();
+        let all: Vec<_> = (1..2000).map(|n| (format!("name {n}"), n)).collect();
+        state.raise_revs(&all).unwrap();
+        assert!(all.iter().all(|(name, rev)| state.rev(name).unwrap() == *rev));
+        assert!(fs::walk(&temp.path().join("stores"), &[]).unwrap().len() < 300);
+    }
+}

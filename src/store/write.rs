@@ -1,0 +1,319 @@
+//! Writing, in the order of section 11: all or nothing, whatever kills the process or fills the disk.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use jiff::Timestamp;
+
+use crate::format::ENTRY_MAX_BYTES;
+use crate::format::Header;
+use crate::format::Name;
+use crate::format::document::Domain;
+use crate::format::header::whole_seconds;
+use crate::format::layout;
+use crate::git::Author;
+use crate::git::Head;
+use crate::git::Id;
+use crate::git::Repo;
+use crate::secret::Secret;
+use crate::store::Error;
+use crate::store::Store;
+use crate::store::keeper::Keeper;
+use crate::store::settle::Settled;
+use crate::sys::fs;
+use crate::sys::fs::Dir;
+use crate::sys::fs::Kind;
+use crate::sys::fs::Lock;
+
+/// The names in a folder, by their lower-case form.
+type Siblings = BTreeMap<String, String>;
+
+/// A change being prepared, under the writers' lock. Dropped without `commit`, nothing has happened.
+pub struct Writer<'s> {
+    store: &'s Store,
+    keeper: &'s dyn Keeper,
+    lock: Lock,
+    now: Timestamp,
+    author: Option<Author>,
+    changes: BTreeMap<String, Option<Vec<u8>>>,
+    headers: Vec<Header>,
+    revs: BTreeMap<String, u64>,
+    /// What finishing an earlier change has found.
+    pub settled: Settled,
+}
+
+impl Store {
+    /// Takes the lock, finishes what was interrupted, and begins a change. `author` is asked for its name only when
+    /// the commit is made; `on_wait` is called while another process has the lock.
+    pub fn writer<'s>(
+        &'s self,
+        keeper: &'s dyn Keeper,
+        now: Timestamp,
+        author: impl FnOnce() -> Author,
+        on_wait: impl FnOnce(),
+    ) -> Result<Writer<'s>, Error> {
+        if !keeper.can_write() {
+            return Err(Error::ReadOnly);
+        }
+        let author = self.repo.is_some().then(author);
+        let lock = self.state.lock(on_wait)?;
+        let settled = self.settle_locked(&lock)?;
+        let (changes, headers, revs) = (BTreeMap::new(), Vec::new(), BTreeMap::new());
+        Ok(Writer { store: self, keeper, lock, now, author, changes, headers, revs, settled })
+    }
+}
+
+impl Writer<'_> {
+    /// Adds or replaces an entry. The header's `rev` and `modified` are set here (W-050).
+    pub fn put(&mut self, name: &Name, header: Header, secret: &Secret) -> Result<u64, Error> {
+        self.check_clash(name)?;
+        let rev = self.next_rev(name, header.rev)?;
+        let header = Header { name: name.to_string(), rev, modified: Some(whole_seconds(self.now)), ..header };
+        let file = self.keeper.make(&header.to_text(), secret, Domain::Entry)?;
+        self.changes.insert(layout::path_of(name), Some(file));
+        self.revs.insert(name.to_string(), rev);
+        self.headers.push(header);
+        Ok(rev)
+    }
+
+    /// Adds many entries, encrypting on all cores.
+    pub fn put_all(&mut self, entries: Vec<(Name, Header, Secret)>) -> Result<(), Error> {
+        let mut ready = Vec::with_capacity(entries.len());
+        for (name, header, secret) in entries {
+            let rev = self.next_rev(&name, header.rev)?;
+            let modified = Some(whole_seconds(self.now));
+            ready.push((Header { name: name.to_string(), rev, modified, ..header }, secret, name));
+        }
+        let names: Vec<_> = ready.iter().map(|(_, _, name)| name.clone()).collect();
+        self.check_clashes(&names)?;
+        let made = fs::parallel(&ready, 8, |(header, secret, _)| {
+            self.keeper.make(&header.to_text(), secret, Domain::Entry)
+        });
+        for ((header, _, name), file) in ready.into_iter().zip(made) {
+            self.changes.insert(layout::path_of(&name), Some(file?));
+            self.revs.insert(header.name.clone(), header.rev);
+            self.headers.push(header);
+        }
+        Ok(())
+    }
+
+    /// Removes an entry; its revision stays remembered, one higher, so that the old file is refused (W-115).
+    pub fn remove(&mut self, name: &Name, rev: u64) -> Result<(), Error> {
+        let rev = self.next_rev(name, rev)?;
+        self.changes.insert(layout::path_of(name), None);
+        self.revs.insert(name.to_string(), rev);
+        Ok(())
+    }
+
+    /// Replaces one of the store's own files.
+    pub(super) fn put_own(&mut self, path: &str, bytes: Vec<u8>) {
+        self.changes.insert(path.to_owned(), Some(bytes));
+    }
+
+    /// Makes the change the truth, then brings the work tree and the local state after it.
+    pub fn commit(mut self, message: &str) -> Result<Option<Id>, Error> {
+        if self.changes.is_empty() {
+            return Ok(None);
+        }
+        self.lock.mark().map_err(|source| fs::Error {
+            action: "write",
+            path: self.store.state.path().join("lock"),
+            source,
+        })?;
+        let changes = std::mem::take(&mut self.changes);
+        let commit = match &self.store.repo {
+            Some(repo) => Some(self.commit_git(repo, &changes, message)?),
+            None => {
+                self.commit_plain(changes)?;
+                None
+            }
+        };
+        let revs: Vec<_> = std::mem::take(&mut self.revs).into_iter().collect();
+        self.store.state.raise_revs(&revs)?;
+        self.remember()?;
+        // The mark only makes the next command look for left-overs: there are none now.
+        let _ = self.lock.clear();
+        Ok(commit)
+    }
+
+    fn commit_git(
+        &mut self,
+        repo: &Repo,
+        changes: &BTreeMap<String, Option<Vec<u8>>>,
+        message: &str,
+    ) -> Result<Id, Error> {
+        let head = repo.head()?;
+        self.check_diverged(repo, &head, changes)?;
+        let mut edits = Vec::with_capacity(changes.len());
+        for (path, content) in changes {
+            let id = content.as_ref().map(|bytes| repo.write_blob(bytes)).transpose()?;
+            edits.push((path.clone(), id));
+        }
+        let tree = repo.edit_tree(head.commit, &edits)?;
+        let parents: Vec<Id> = head.commit.into_iter().collect();
+        let author = self.author.take().map(|author| author.ident(self.now)).unwrap_or_default();
+        let raw = crate::git::commit_text(&tree, &parents, &author, message);
+        let commit = repo.write_commit(&self.keeper.seal(&raw)?)?;
+        repo.sync_objects()?;
+        repo.move_head(&head, commit, message)?;
+        for (path, content) in changes {
+            self.store.apply(path, content.as_deref())?;
+        }
+        repo.update_index(&edits, self.store.path())?;
+        self.store.state.set_shown(&commit.to_string())?;
+        Ok(commit)
+    }
+
+    fn commit_plain(&self, changes: BTreeMap<String, Option<Vec<u8>>>) -> Result<(), Error> {
+        if changes.len() == 1 {
+            for (path, content) in &changes {
+                self.store.apply(path, content.as_deref())?;
+            }
+            return Ok(());
+        }
+        let staged = Staged::write(&self.store.dir, changes)?;
+        staged.apply(&self.store.dir)
+    }
+
+    /// A file that differs from the commit is somebody's work and is not overwritten.
+    fn check_diverged(
+        &self,
+        repo: &Repo,
+        head: &Head,
+        changes: &BTreeMap<String, Option<Vec<u8>>>,
+    ) -> Result<(), Error> {
+        let mut diverged = Vec::new();
+        for path in changes.keys() {
+            let bytes = self.store.dir.read(Path::new(path), ENTRY_MAX_BYTES)?;
+            let now = bytes.map(|bytes| repo.blob_id(&bytes));
+            let committed = head.commit.map(|commit| repo.blob_at(commit, path)).transpose()?.flatten();
+            if now != committed {
+                diverged.push(path.clone());
+            }
+        }
+        if diverged.is_empty() { Ok(()) } else { Err(Error::Diverged(diverged)) }
+    }
+
+    fn next_rev(&self, name: &Name, current: u64) -> Result<u64, Error> {
+        let queued = self.revs.get(name.as_str()).copied().unwrap_or(0);
+        Ok(self.store.state.rev(name.as_str())?.max(current).max(queued) + 1)
+    }
+
+    fn check_clash(&self, name: &Name) -> Result<(), Error> {
+        self.check_clashes(std::slice::from_ref(name))
+    }
+
+    /// No component may equal a sibling but for case (F-021). Each folder on the way is listed once.
+    fn check_clashes(&self, names: &[Name]) -> Result<(), Error> {
+        let mut listed: BTreeMap<String, Siblings> = BTreeMap::new();
+        for name in names {
+            let path = layout::path_of(name);
+            let mut folder = String::new();
+            for component in path.split('/') {
+                if !listed.contains_key(&folder) {
+                    listed.insert(folder.clone(), self.siblings(&folder)?);
+                }
+                let siblings = listed.entry(folder.clone()).or_default();
+                let other = siblings.entry(component.to_lowercase()).or_insert_with(|| component.to_owned());
+                if other != component {
+                    let other = format!("{folder}{other}");
+                    let other = other.strip_suffix(".age").unwrap_or(&other).to_owned();
+                    return Err(Error::Clash { name: name.clone(), other });
+                }
+                folder.push_str(component);
+                folder.push('/');
+            }
+        }
+        Ok(())
+    }
+
+    /// What stands in a folder and is not about to be removed.
+    fn siblings(&self, folder: &str) -> Result<Siblings, Error> {
+        let names = self.store.dir.names(Path::new(folder.trim_end_matches('/')))?;
+        let names = names.into_iter().filter_map(|(name, _)| name.into_os_string().into_string().ok());
+        let stays = |name: &String| !matches!(self.changes.get(&format!("{folder}{name}")), Some(None));
+        Ok(names.filter(stays).map(|name| (name.to_lowercase(), name)).collect())
+    }
+
+    /// Adds what was written to the index. It is a hint: failing to write it loses nothing.
+    fn remember(&self) -> Result<(), Error> {
+        let mut fresh = Vec::with_capacity(self.headers.len());
+        for header in &self.headers {
+            let path = format!("{}.age", header.name);
+            if let Some(stat) = self.store.dir.stat(Path::new(&path))? {
+                fresh.push((header.clone(), stat));
+            }
+        }
+        let _ = self.store.remember(&fresh);
+        Ok(())
+    }
+}
+
+impl Store {
+    /// Brings one path of the work tree to its new state.
+    fn apply(&self, path: &str, content: Option<&[u8]>) -> Result<(), Error> {
+        match content {
+            Some(bytes) => Ok(self.dir.replace(Path::new(path), bytes)?),
+            None => Ok(self.dir.remove(Path::new(path))?),
+        }
+    }
+}
+
+/// A change of several files in a store without git: complete in `.vault/next/`, then moved into place (W-113).
+///
+/// File `N` of the folder holds the new content of line N of `paths`; a line that begins with `-` is a path to remove.
+pub(super) struct Staged {
+    lines: Vec<String>,
+}
+
+/// The list of paths in the staging folder.
+const PATHS: &str = "paths";
+/// Most bytes of that list.
+const PATHS_MAX_BYTES: u64 = 256 << 20;
+
+impl Staged {
+    /// Writes everything beside, then makes it the truth with one rename.
+    fn write(dir: &Dir, changes: BTreeMap<String, Option<Vec<u8>>>) -> Result<Self, Error> {
+        fs::remove_tree(&dir.path().join(layout::NEXT_TEMP))?;
+        let temp = Path::new(layout::NEXT_TEMP);
+        let mut lines = Vec::with_capacity(changes.len());
+        for (number, (path, content)) in changes.into_iter().enumerate() {
+            match content {
+                Some(bytes) => {
+                    dir.replace(&temp.join(number.to_string()), &bytes)?;
+                    lines.push(format!("+{path}"));
+                }
+                None => lines.push(format!("-{path}")),
+            }
+        }
+        dir.replace(&temp.join(PATHS), lines.join("\n").as_bytes())?;
+        dir.rename(temp, Path::new(layout::NEXT))?;
+        Ok(Self { lines })
+    }
+
+    /// Reads the list of a change that became the truth and was not finished.
+    pub(super) fn read(dir: &Dir) -> Result<Self, Error> {
+        let list = dir.read(&Path::new(layout::NEXT).join(PATHS), PATHS_MAX_BYTES)?.unwrap_or_default();
+        let lines = String::from_utf8_lossy(&list).lines().map(str::to_owned).collect();
+        Ok(Self { lines })
+    }
+
+    /// Moves each file into its place, removes what is to go, then the staging folder. May be done again after a death.
+    pub(super) fn apply(&self, dir: &Dir) -> Result<(), Error> {
+        for (number, line) in self.lines.iter().enumerate() {
+            let Some((sign, path)) = line.split_at_checked(1) else { continue };
+            if layout::place_of(path).is_err() {
+                continue;
+            }
+            let staged = Path::new(layout::NEXT).join(number.to_string());
+            match sign {
+                "-" => dir.remove(Path::new(path))?,
+                _ if dir.stat(&staged)?.is_some_and(|stat| stat.kind == Kind::File) => {
+                    dir.rename(&staged, Path::new(path))?;
+                }
+                _ => {}
+            }
+        }
+        Ok(fs::remove_tree(&dir.path().join(layout::NEXT))?)
+    }
+}
