@@ -63,8 +63,10 @@ pub struct Identities(Vec<Entry>);
 
 /// One identity, by what it takes to use it.
 enum Entry {
-    /// A native key, or an SSH key without a passphrase.
-    Ready(Box<dyn age::Identity + Send + Sync>, Recipient),
+    /// A native key. Its public half is derived when asked for: that costs a fifth of opening a file.
+    Native(StoreKey),
+    /// An SSH key without a passphrase.
+    Ssh(Box<age::ssh::Identity>, Recipient),
     /// An SSH key behind its passphrase.
     Locked(Box<LockedKey>),
     /// The name of the plugin; without a key where its program is missing.
@@ -97,7 +99,8 @@ impl Identities {
     /// plugin only: an error.
     pub fn recipients(&self) -> Result<Vec<Recipient>> {
         let public = |entry: &Entry| match entry {
-            Entry::Ready(_, recipient) => Ok(recipient.clone()),
+            Entry::Native(key) => Ok(key.recipient()),
+            Entry::Ssh(_, recipient) => Ok(recipient.clone()),
             Entry::Locked(key) => Ok(key.recipient.clone()),
             Entry::Plugin(name, _) => Err(Error::PluginRecipient {
                 plugin: name.clone(),
@@ -116,10 +119,7 @@ impl Identities {
             let bad = |_| Error::BadKey { line: number + 1 };
             let line = std::str::from_utf8(line).map_err(|_| Error::BadKey { line: number + 1 })?;
             entries.push(match line.parse::<age::x25519::Identity>() {
-                Ok(key) => {
-                    let recipient = Recipient::native(key.to_public());
-                    Entry::Ready(Box::new(key), recipient)
-                }
+                Ok(key) => Entry::Native(StoreKey(key)),
                 Err(_) if line.starts_with("AGE-SECRET-KEY-PQ-1") => {
                     return Err(Error::UnsupportedKey(
                         "post-quantum age identity".to_owned(),
@@ -163,7 +163,7 @@ impl Identities {
                 prompt,
                 open: OnceLock::new(),
             })),
-            key => Entry::Ready(Box::new(key), recipient),
+            key => Entry::Ssh(Box::new(key), recipient),
         }]))
     }
 
@@ -171,7 +171,8 @@ impl Identities {
     /// want a touch.
     pub(super) fn ready(&self) -> impl Iterator<Item = &dyn age::Identity> {
         let keys = self.0.iter().filter_map(|entry| match entry {
-            Entry::Ready(key, _) => Some(&**key as &dyn age::Identity),
+            Entry::Native(key) => Some(key.as_age()),
+            Entry::Ssh(key, _) => Some(&**key as &dyn age::Identity),
             _ => None,
         });
         let plugins = self.0.iter().filter_map(|entry| match entry {

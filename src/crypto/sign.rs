@@ -75,7 +75,7 @@ impl WriterKey {
         let seed = Zeroizing::new(self.0.to_bytes());
         // The buffer has the length of 32 bytes in base64, so this cannot fail.
         let length = STANDARD_NO_PAD
-            .encode_slice(&*seed, &mut text)
+            .encode_slice(*seed, &mut text)
             .unwrap_or_default();
         text.truncate(length);
         Secret::new(text)

@@ -1,3 +1,6 @@
+// Tests run the real age and ssh-keygen, on files of their own.
+#![allow(clippy::disallowed_methods, clippy::print_stderr)]
+
 use std::process::{Command, Stdio};
 
 use super::*;
@@ -17,7 +20,9 @@ fn open(file: &[u8], key: &StoreKey) -> Result<Secret> {
 #[test]
 fn what_goes_in_comes_out_at_every_edge_of_a_chunk() {
     for length in [0, 1, 31, 32, 65535, 65536, 65537, 131_071, 131_072, 131_073] {
-        let plain: Vec<u8> = (0..length).map(|i| (i % 251) as u8).collect();
+        let plain: Vec<u8> = (0..length)
+            .map(|i| u8::try_from(i % 251).unwrap())
+            .collect();
         let (head, tail) = plain.split_at(length / 3);
         let (key, file) = sealed(&[head, tail]);
         assert_eq!(open(&file, &key).unwrap().expose(), plain, "{length}");
