@@ -1,0 +1,102 @@
+//! Who can be asked while a key is being opened, and what a plugin may show.
+//!
+//! Lives here: the trait that a caller implements, and its adapter to age. Never here: a terminal.
+
+use std::sync::Arc;
+
+use age::secrecy::SecretString;
+
+use crate::secret::Secret;
+
+/// The most characters of a plugin's text that are passed on.
+const TEXT_MAX: usize = 500;
+
+/// Somebody to ask. Implemented by whoever owns the terminal, or by nobody: [`Unattended`].
+pub trait Prompt: Send + Sync {
+    /// Asks for a passphrase; `what` is the question without its colon, such as `passphrase for "x"`.
+    /// `None` when there is nobody to ask.
+    fn passphrase(&self, what: &str) -> Option<Secret>;
+
+    /// Shows a line, such as "touch the key now".
+    fn message(&self, text: &str);
+}
+
+/// Nobody to ask: every question stays unanswered.
+#[derive(Clone, Copy, Debug)]
+pub struct Unattended;
+
+impl Prompt for Unattended {
+    fn passphrase(&self, _what: &str) -> Option<Secret> {
+        None
+    }
+
+    fn message(&self, _text: &str) {}
+}
+
+/// A [`Prompt`] in the form that the age crate calls when a plugin wants something.
+#[derive(Clone)]
+pub(super) struct Callbacks(pub(super) Arc<dyn Prompt>);
+
+impl age::Callbacks for Callbacks {
+    fn display_message(&self, message: &str) {
+        self.0.message(&printable(message));
+    }
+
+    /// Not answered: no is safe, but a plugin takes it for the person's own no.
+    fn confirm(&self, _message: &str, _yes: &str, _no: Option<&str>) -> Option<bool> {
+        None
+    }
+
+    fn request_public_string(&self, _description: &str) -> Option<String> {
+        None
+    }
+
+    fn request_passphrase(&self, description: &str) -> Option<SecretString> {
+        let answer = self.0.passphrase(&printable(description))?;
+        secret_string(&answer)
+    }
+}
+
+/// The secret as age takes passphrases; `None` when it is not UTF-8.
+pub(super) fn secret_string(secret: &Secret) -> Option<SecretString> {
+    let text = std::str::from_utf8(secret.expose()).ok()?;
+    // A boxed string has no spare capacity, so it is wiped whole.
+    Some(SecretString::from(Box::<str>::from(text)))
+}
+
+/// A stranger's text on one line, without what a terminal obeys or what hides or reorders text.
+pub(super) fn printable(text: &str) -> String {
+    text.trim()
+        .chars()
+        .take(TEXT_MAX)
+        .map(|c| match c {
+            '\n' | '\r' | '\t' => ' ',
+            c if c.is_control() || is_invisible(c) => '?',
+            c => c,
+        })
+        .collect()
+}
+
+/// Marks that change direction, join, or show nothing (the Unicode blocks that hold them all).
+fn is_invisible(c: char) -> bool {
+    matches!(c,
+        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_cut_and_cleaned() {
+        assert_eq!(printable(" touch\nit \u{7}now "), "touch it ?now");
+        assert_eq!(printable(&"x".repeat(900)).len(), TEXT_MAX);
+    }
+
+    #[test]
+    fn a_passphrase_must_be_text() {
+        assert!(secret_string(&Secret::copy_of(b"\xff")).is_none());
+        assert!(secret_string(&Secret::copy_of("wörd".as_bytes())).is_some());
+    }
+}
