@@ -11,3 +11,4 @@ pub mod sys;
 pub mod crypto;
 pub mod format;
 pub mod git;
+pub mod cli;

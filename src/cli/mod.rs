@@ -1,0 +1,4 @@
+//! What a person sees: commands, output, failures.
+
+pub mod clipboard;
+pub mod picker;

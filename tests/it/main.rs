@@ -1,0 +1,3 @@
+//! The program, driven from outside.
+
+mod pty;
