@@ -2,6 +2,8 @@
 //! an exit code.
 
 mod add;
+mod clipboard;
+mod complete;
 mod context;
 mod exec;
 mod failure;
@@ -9,6 +11,8 @@ mod fields;
 mod get;
 mod init;
 mod ls;
+mod pick;
+mod picker;
 mod show;
 mod ui;
 mod view;

@@ -4,6 +4,12 @@
 //! Never here: anything that knows what an entry is. Every layer may use it.
 
 pub mod fs;
+pub mod clock;
+pub mod mem;
+pub mod process;
+pub mod ram;
+pub mod signal;
+pub mod tty;
 
 use std::ffi::OsStr;
 use std::ffi::OsString;
@@ -102,7 +108,9 @@ impl Places {
         let home = dirs::home_dir();
         let base = |found: Option<PathBuf>, fallback: &str| {
             let parent = found.or_else(|| home.as_ref().map(|home| home.join(fallback)));
-            parent.unwrap_or_else(|| PathBuf::from("/")).join("agevault")
+            parent
+                .unwrap_or_else(|| PathBuf::from("/"))
+                .join("agevault")
         };
         Self {
             config: base(dirs::config_dir(), ".config"),

@@ -1,0 +1,82 @@
+//! Memory that holds secrets: no core dumps, no debugger of the same user.
+//!
+//! Lives here: what the process forbids itself when it starts. Never here: a secret. `main` calls it first; `exec`
+//! hands the original limits back to the command.
+
+use std::io;
+
+use rustix::process::Resource;
+use rustix::process::Rlimit;
+
+/// The resource limits with which the program was started.
+#[derive(Clone, Debug)]
+pub struct OriginalLimits {
+    /// The size of core dumps, in bytes.
+    core: Rlimit,
+}
+
+/// Forbids core dumps and returns what the limits were: three system calls.
+///
+/// Only the soft limit is lowered, since a hard limit could not be put back for a command. Linux ignores the limit
+/// where a program receives the dumps, so the process is marked as one that must not be dumped as well; this also keeps other
+/// processes of the same user from attaching a debugger. That mark ends with `execve`.
+pub fn harden() -> io::Result<OriginalLimits> {
+    let core = rustix::process::getrlimit(Resource::Core);
+    let lowered = Rlimit {
+        current: Some(0),
+        maximum: core.maximum,
+    };
+    rustix::process::setrlimit(Resource::Core, lowered)?;
+    forbid_dumps()?;
+    Ok(OriginalLimits { core })
+}
+
+#[cfg(target_os = "linux")]
+fn forbid_dumps() -> io::Result<()> {
+    use rustix::process::DumpableBehavior;
+    Ok(rustix::process::set_dumpable_behavior(
+        DumpableBehavior::NotDumpable,
+    )?)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn forbid_dumps() -> io::Result<()> {
+    // The core limit is all that is offered; it holds there.
+    Ok(())
+}
+
+impl OriginalLimits {
+    /// Puts the limits back, for a command that is about to replace this process.
+    pub fn restore(&self) -> io::Result<()> {
+        Ok(rustix::process::setrlimit(
+            Resource::Core,
+            self.core.clone(),
+        )?)
+    }
+}
+
+/// Whether the program runs with another user's or group's rights than its caller's. It is not made for that: the
+/// caller chooses its variables, its store and the programs it starts.
+pub fn is_setuid() -> bool {
+    rustix::process::getuid() != rustix::process::geteuid()
+        || rustix::process::getgid() != rustix::process::getegid()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_are_lowered_and_put_back() {
+        let before = rustix::process::getrlimit(Resource::Core);
+        let original = harden().unwrap();
+        let hardened = rustix::process::getrlimit(Resource::Core);
+        assert_eq!(
+            (hardened.current, hardened.maximum),
+            (Some(0), before.maximum)
+        );
+        original.restore().unwrap();
+        assert_eq!(rustix::process::getrlimit(Resource::Core), before);
+        assert!(!is_setuid());
+    }
+}
