@@ -50,11 +50,26 @@ pub struct Setting {
 
 /// All settings.
 pub const SETTINGS: [Setting; 5] = [
-    Setting { key: "default-store", help: "the store that is meant when none is named" },
-    Setting { key: "clipboard-seconds", help: "how long a copied secret stays in the clipboard (45)" },
-    Setting { key: "generate-length", help: "the length of a generated secret (32)" },
-    Setting { key: "stores.*.path", help: "the folder of a named store" },
-    Setting { key: "stores.*.identity", help: "the identity file that opens a named store" },
+    Setting {
+        key: "default-store",
+        help: "the store that is meant when none is named",
+    },
+    Setting {
+        key: "clipboard-seconds",
+        help: "how long a copied secret stays in the clipboard (45)",
+    },
+    Setting {
+        key: "generate-length",
+        help: "the length of a generated secret (32)",
+    },
+    Setting {
+        key: "stores.*.path",
+        help: "the folder of a named store",
+    },
+    Setting {
+        key: "stores.*.identity",
+        help: "the identity file that opens a named store",
+    },
 ];
 
 /// What is wrong with the configuration.
@@ -105,7 +120,8 @@ impl Config {
     }
 
     fn parse(path: &Path, text: &str) -> Result<Self, Error> {
-        toml::from_str(text).map_err(|error| Error::Content(path.to_owned(), error.message().to_owned()))
+        toml::from_str(text)
+            .map_err(|error| Error::Content(path.to_owned(), error.message().to_owned()))
     }
 }
 
@@ -125,14 +141,20 @@ pub fn change(env: &Env, changes: &[(String, Option<String>)]) -> Result<(), Err
     let path = path(env);
     let text = text(&path)?.unwrap_or_default();
     let wrong = |why: String| Error::Content(path.clone(), why);
-    let mut document: toml_edit::DocumentMut = text.parse().map_err(|error: toml_edit::TomlError| wrong(error.to_string()))?;
+    let mut document: toml_edit::DocumentMut = text
+        .parse()
+        .map_err(|error: toml_edit::TomlError| wrong(error.to_string()))?;
     for (key, value) in changes {
         check_key(key)?;
-        edit(document.as_table_mut(), key, value.as_deref()).ok_or_else(|| Error::Unknown(key.clone()))?;
+        edit(document.as_table_mut(), key, value.as_deref())
+            .ok_or_else(|| Error::Unknown(key.clone()))?;
     }
     let text = document.to_string();
     Config::parse(&path, &text)?;
-    let (parent, name) = (path.parent().unwrap_or(Path::new("/")), path.file_name().unwrap_or_default());
+    let (parent, name) = (
+        path.parent().unwrap_or(Path::new("/")),
+        path.file_name().unwrap_or_default(),
+    );
     Ok(fs::make_private(parent)?.replace(Path::new(name), text.as_bytes())?)
 }
 
@@ -141,16 +163,27 @@ pub fn check_key(key: &str) -> Result<(), Error> {
     let parts: Vec<&str> = key.split('.').collect();
     let fits = |setting: &Setting| {
         let pattern: Vec<&str> = setting.key.split('.').collect();
-        pattern.len() == parts.len() && pattern.iter().zip(&parts).all(|(p, k)| p == k || (*p == "*" && !k.is_empty()))
+        pattern.len() == parts.len()
+            && pattern
+                .iter()
+                .zip(&parts)
+                .all(|(p, k)| p == k || (*p == "*" && !k.is_empty()))
     };
-    if SETTINGS.iter().any(fits) { Ok(()) } else { Err(Error::Unknown(key.to_owned())) }
+    if SETTINGS.iter().any(fits) {
+        Ok(())
+    } else {
+        Err(Error::Unknown(key.to_owned()))
+    }
 }
 
 fn text(path: &Path) -> Result<Option<String>, Error> {
     match fs::read(path, CONFIG_MAX_BYTES) {
         Ok(bytes) => match String::from_utf8(bytes) {
             Ok(text) => Ok(Some(text)),
-            Err(_) => Err(Error::Content(path.to_owned(), "it is not UTF-8".to_owned())),
+            Err(_) => Err(Error::Content(
+                path.to_owned(),
+                "it is not UTF-8".to_owned(),
+            )),
         },
         Err(error) if error.source.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error.into()),
@@ -159,7 +192,11 @@ fn text(path: &Path) -> Result<Option<String>, Error> {
 
 fn flatten(out: &mut Vec<(String, String)>, prefix: &str, table: &toml::Table) {
     for (key, value) in table {
-        let key = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+        let key = if prefix.is_empty() {
+            key.clone()
+        } else {
+            format!("{prefix}.{key}")
+        };
         match value {
             toml::Value::Table(table) => flatten(out, &key, table),
             toml::Value::String(text) => out.push((key, text.clone())),
@@ -206,15 +243,41 @@ mod tests {
 
     #[test]
     fn a_change_keeps_the_comments() {
-        check("# mine\ndefault-store = \"a\"\n", "default-store", Some("b"), "# mine\ndefault-store = \"b\"\n");
-        check("", "stores.work.path", Some("/w"), "[stores.work]\npath = \"/w\"\n");
-        check("[stores.work]\npath = \"/w\"\n", "stores.work.path", None, "");
-        check("", "clipboard-seconds", Some("9"), "clipboard-seconds = 9\n");
+        check(
+            "# mine\ndefault-store = \"a\"\n",
+            "default-store",
+            Some("b"),
+            "# mine\ndefault-store = \"b\"\n",
+        );
+        check(
+            "",
+            "stores.work.path",
+            Some("/w"),
+            "[stores.work]\npath = \"/w\"\n",
+        );
+        check(
+            "[stores.work]\npath = \"/w\"\n",
+            "stores.work.path",
+            None,
+            "",
+        );
+        check(
+            "",
+            "clipboard-seconds",
+            Some("9"),
+            "clipboard-seconds = 9\n",
+        );
     }
 
     #[test]
     fn only_settings_are_keys() {
-        for (key, ok) in [("default-store", true), ("stores.a.path", true), ("stores..path", false), ("stores.a", false), ("x", false)] {
+        for (key, ok) in [
+            ("default-store", true),
+            ("stores.a.path", true),
+            ("stores..path", false),
+            ("stores.a", false),
+            ("x", false),
+        ] {
             assert_eq!(check_key(key).is_ok(), ok, "{key}");
         }
     }

@@ -4,7 +4,10 @@ use std::process::ExitCode;
 
 use agevault::sys::Env;
 
-#[allow(clippy::disallowed_methods, reason = "the one place that reads the arguments")]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the one place that reads the arguments"
+)]
 fn main() -> ExitCode {
     agevault::run(Env::of_process(), std::env::args_os().collect())
 }

@@ -85,7 +85,10 @@ mod tests {
 
     #[test]
     fn split_off_keeps_the_tail() {
-        assert_eq!(Secret::copy_of(b"head---tail").split_off(7).expose(), b"tail");
+        assert_eq!(
+            Secret::copy_of(b"head---tail").split_off(7).expose(),
+            b"tail"
+        );
         assert_eq!(Secret::copy_of(b"ab").split_off(9).expose(), b"");
     }
 }

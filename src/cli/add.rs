@@ -65,7 +65,10 @@ impl Run for Args {
             return Err(Failure::failed(text).hint("replace it with -f"));
         }
         let mut header = if is_there_now {
-            Header { expires: None, ..opened.store.entry(&keys, &target.name)?.header }
+            Header {
+                expires: None,
+                ..opened.store.entry(&keys, &target.name)?.header
+            }
         } else {
             Header::new(&target.name, cx.env.now)
         };
@@ -74,7 +77,11 @@ impl Run for Args {
         writer.put(&target.name, header, &secret)?;
         let verb = if is_there_now { "replace" } else { "add" };
         writer.commit(&format!("{verb} {}", target.name))?;
-        cx.ui.say(&format!("{} \"{}\"", if is_there_now { "replaced" } else { "added" }, target.name));
+        cx.ui.say(&format!(
+            "{} \"{}\"",
+            if is_there_now { "replaced" } else { "added" },
+            target.name
+        ));
         Ok(0)
     }
 }
@@ -82,7 +89,10 @@ impl Run for Args {
 impl Args {
     fn secret(&self, cx: &mut Context, name: &Name) -> Result<Secret, Failure> {
         if let Some(path) = &self.from_file {
-            return Ok(fs::read_secret(&cx.env.absolute(path), SECRET_MAX_BYTES as u64)?);
+            return Ok(fs::read_secret(
+                &cx.env.absolute(path),
+                SECRET_MAX_BYTES as u64,
+            )?);
         }
         if !cx.env.terminal.stdin {
             return from_stdin();
@@ -99,17 +109,26 @@ pub(crate) fn from_stdin() -> Result<Secret, Failure> {
 
 /// A secret typed on the terminal, unseen: one line asked for twice, or several lines once.
 pub(crate) fn typed(cx: &Context, name: &Name, multiline: bool) -> Result<Secret, Failure> {
-    let nobody = || Failure::failed("there is no terminal to ask for the secret on").hint("hand it in on stdin");
+    let nobody = || {
+        Failure::failed("there is no terminal to ask for the secret on").hint("hand it in on stdin")
+    };
     let terminal = cx.terminal().ok_or_else(nobody)?;
-    let unanswered = |error| Failure::failed(format!("no secret was given, nothing is changed: {error}"));
+    let unanswered =
+        |error| Failure::failed(format!("no secret was given, nothing is changed: {error}"));
     if multiline {
         let prompt = format!("Secret for \"{name}\", end with Ctrl-D:\n");
         return terminal.ask_hidden_lines(&prompt).map_err(unanswered);
     }
-    let first = terminal.ask_hidden(&format!("Secret for \"{name}\": ")).map_err(unanswered)?;
-    let second = terminal.ask_hidden("The same again: ").map_err(unanswered)?;
+    let first = terminal
+        .ask_hidden(&format!("Secret for \"{name}\": "))
+        .map_err(unanswered)?;
+    let second = terminal
+        .ask_hidden("The same again: ")
+        .map_err(unanswered)?;
     if first != second {
-        return Err(Failure::failed("the two are not the same, nothing is changed"));
+        return Err(Failure::failed(
+            "the two are not the same, nothing is changed",
+        ));
     }
     Ok(first)
 }
@@ -129,6 +148,9 @@ pub(crate) fn tell_expiry(cx: &Context, header: &Header) {
     if let Some(expires) = header.expires
         && header.is_expired(cx.env.now)
     {
-        cx.ui.warn(&format!("it has been expired since {}", expiry::show(expires)));
+        cx.ui.warn(&format!(
+            "it has been expired since {}",
+            expiry::show(expires)
+        ));
     }
 }

@@ -19,6 +19,9 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use zeroize::Zeroizing;
 
+use crate::cli::context::Context;
+use crate::cli::failure::Failure;
+use crate::format::Name;
 use crate::secret::Secret;
 use crate::sys::Env;
 use crate::sys::fs;
@@ -115,6 +118,15 @@ impl Clipboard {
             .into_iter()
             .find(|one| one.word() == word)
     }
+}
+
+/// Copies an entry's secret and says so.
+pub(crate) fn copy_and_say(cx: &Context, name: &Name, secret: &Secret) -> Result<(), Failure> {
+    let said = copy(secret, &cx.env).map_err(|error| {
+        Failure::failed(error.to_string()).hint(format!("print it with: vault get {name}"))
+    })?;
+    cx.ui.say(&format!("\"{name}\": {said}"));
+    Ok(())
 }
 
 /// Copies a secret, without one final line feed, for `CLEAR_AFTER`; returns the sentence that says what was done.

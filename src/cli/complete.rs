@@ -16,7 +16,9 @@ pub(crate) fn names() -> ArgValueCompleter {
 }
 
 fn candidates(current: &OsStr) -> Vec<CompletionCandidate> {
-    let Some(current) = current.to_str() else { return Vec::new() };
+    let Some(current) = current.to_str() else {
+        return Vec::new();
+    };
     let env = Env::of_process();
     let ui = Ui::new(&env);
     let cx = Context::new(env, ui, OriginalLimits::unchanged(), None);
@@ -24,19 +26,31 @@ fn candidates(current: &OsStr) -> Vec<CompletionCandidate> {
         Some((store, prefix)) => (Some(store), prefix),
         None => (None, current),
     };
-    let Ok(site) = cx.site(store) else { return Vec::new() };
-    let Ok(names) = crate::store::names_at(&site.path) else { return Vec::new() };
+    let Ok(site) = cx.site(store) else {
+        return Vec::new();
+    };
+    let Ok(names) = crate::store::names_at(&site.path) else {
+        return Vec::new();
+    };
     let lead = store.map(|store| format!("{store}:")).unwrap_or_default();
-    let mut texts: Vec<String> = names.iter().filter_map(|name| next_part(name.as_str(), prefix)).collect();
+    let mut texts: Vec<String> = names
+        .iter()
+        .filter_map(|name| next_part(name.as_str(), prefix))
+        .collect();
     texts.sort_unstable();
     texts.dedup();
-    texts.into_iter().map(|text| CompletionCandidate::new(format!("{lead}{text}"))).collect()
+    texts
+        .into_iter()
+        .map(|text| CompletionCandidate::new(format!("{lead}{text}")))
+        .collect()
 }
 
 /// The name up to the next `/` after what is typed already.
 fn next_part(name: &str, prefix: &str) -> Option<String> {
     let rest = name.strip_prefix(prefix)?;
-    let end = rest.find('/').map_or(name.len(), |at| prefix.len() + at + 1);
+    let end = rest
+        .find('/')
+        .map_or(name.len(), |at| prefix.len() + at + 1);
     name.get(..end).map(str::to_owned)
 }
 
@@ -46,8 +60,18 @@ mod tests {
 
     #[test]
     fn a_name_is_completed_one_folder_at_a_time() {
-        for (prefix, part) in [("", Some("github/")), ("git", Some("github/")), ("github/", Some("github/ci/")), ("github/ci/r", Some("github/ci/release")), ("x", None)] {
-            assert_eq!(next_part("github/ci/release", prefix).as_deref(), part, "{prefix}");
+        for (prefix, part) in [
+            ("", Some("github/")),
+            ("git", Some("github/")),
+            ("github/", Some("github/ci/")),
+            ("github/ci/r", Some("github/ci/release")),
+            ("x", None),
+        ] {
+            assert_eq!(
+                next_part("github/ci/release", prefix).as_deref(),
+                part,
+                "{prefix}"
+            );
         }
     }
 }

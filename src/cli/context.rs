@@ -9,7 +9,7 @@ use crate::cli::ui::Ui;
 use crate::config::Config;
 use crate::format::Name;
 use crate::format::keys::KeyFile;
-use crate::git;
+use crate::git::run::Git;
 use crate::session;
 use crate::session::Source;
 use crate::store::Store;
@@ -72,36 +72,61 @@ impl Target {
             None => (None, text),
         };
         let name = name.strip_suffix('/').unwrap_or(name);
-        Ok(Self { store, name: Name::parse(name)? })
+        Ok(Self {
+            store,
+            name: Name::parse(name)?,
+        })
     }
 }
 
 impl Context {
     /// A run with this environment; `store` is what `--store` says.
     pub fn new(env: Env, ui: Ui, limits: OriginalLimits, store: Option<String>) -> Self {
-        Self { env, ui, limits, store }
+        Self {
+            env,
+            ui,
+            limits,
+            store,
+        }
     }
 
     /// The store that is meant: the named one, else `--store`, `AGEVAULT_STORE`, the configured default, the usual place.
     pub fn site(&self, named: Option<&str>) -> Result<Site, Failure> {
         let config = Config::load(&self.env)?;
-        let word = named.or(self.store.as_deref()).or(self.env.var(STORE_VARIABLE));
+        let word = named
+            .or(self.store.as_deref())
+            .or(self.env.var(STORE_VARIABLE));
         let Some(word) = word.or(config.default_store.as_deref()) else {
-            return Ok(Site { path: self.env.places.data.join("store"), identity: None, name: None });
+            return Ok(Site {
+                path: self.env.places.data.join("store"),
+                identity: None,
+                name: None,
+            });
         };
         if let Some(known) = config.stores.get(word) {
             let path = self.env.absolute(&known.path);
-            return Ok(Site { path, identity: known.identity.clone(), name: Some(word.to_owned()) });
+            return Ok(Site {
+                path,
+                identity: known.identity.clone(),
+                name: Some(word.to_owned()),
+            });
         }
         if named.is_some() || !looks_like_path(word) {
             let names: Vec<_> = config.stores.keys().map(String::as_str).collect();
-            let failure = Failure::failed(format!("there is no store named \"{}\"", word.escape_debug()));
+            let failure = Failure::failed(format!(
+                "there is no store named \"{}\"",
+                word.escape_debug()
+            ));
             return Err(match names.as_slice() {
                 [] => failure.hint("name one with: vault store add NAME PATH"),
                 names => failure.hint(format!("the named stores are: {}", names.join(", "))),
             });
         }
-        Ok(Site { path: self.env.absolute(Path::new(word)), identity: None, name: None })
+        Ok(Site {
+            path: self.env.absolute(Path::new(word)),
+            identity: None,
+            name: None,
+        })
     }
 
     /// Opens a store and finishes what was interrupted in it.
@@ -133,29 +158,49 @@ impl Context {
     }
 
     /// Begins a change.
-    pub fn writer<'s>(&self, store: &'s Store, keeper: &'s dyn Keeper) -> Result<Writer<'s>, Failure> {
-        let author = || git::Author::start(&self.env.vars);
+    pub fn writer<'s>(
+        &self,
+        store: &'s Store,
+        keeper: &'s dyn Keeper,
+    ) -> Result<Writer<'s>, Failure> {
+        let author = || self.git(store.path()).author();
         let on_wait = || self.ui.say("waiting for another vault to finish writing");
         Ok(store.writer(keeper, self.env.now, author, on_wait)?)
     }
 
+    /// git, in a folder, with this environment.
+    pub fn git(&self, folder: &Path) -> Git {
+        Git::new(folder, self.env.vars.iter().cloned()).interactive(!self.env.is_unattended())
+    }
+
     /// The terminal to ask on; none if nobody may be asked.
     pub fn terminal(&self) -> Option<Terminal> {
-        if self.env.is_unattended() { None } else { Terminal::open(self.env.var_os("TERM")) }
+        if self.env.is_unattended() {
+            None
+        } else {
+            Terminal::open(self.env.var_os("TERM"))
+        }
     }
 
     /// Asks a yes-or-no question; `None` if nobody can be asked.
     pub fn confirm(&self, question: &str) -> Result<Option<bool>, Failure> {
-        let Some(terminal) = self.terminal() else { return Ok(None) };
+        let Some(terminal) = self.terminal() else {
+            return Ok(None);
+        };
         let answer = terminal.confirm(question, false);
-        answer.map(Some).map_err(|error| Failure::failed(format!("no answer: {error}")))
+        answer
+            .map(Some)
+            .map_err(|error| Failure::failed(format!("no answer: {error}")))
     }
 
     /// The failure for a name that is not there, with a guess at what was meant.
     pub fn no_entry(&self, store: &Store, name: &Name) -> Failure {
         let failure = Failure::new(NO_ENTRY, format!("there is no entry \"{name}\""));
         let names = store.names().unwrap_or_default();
-        if names.iter().any(|other| other != name && other.is_under(name.as_str())) {
+        if names
+            .iter()
+            .any(|other| other != name && other.is_under(name.as_str()))
+        {
             return failure.hint(format!("it is a folder: vault ls {name}"));
         }
         match closest(name.as_str(), names.iter().map(Name::as_str)) {
@@ -169,7 +214,10 @@ impl Context {
 pub fn closest<'t>(word: &str, texts: impl Iterator<Item = &'t str>) -> Option<&'t str> {
     let scored = texts.map(|text| {
         let last = text.rsplit('/').next().unwrap_or(text);
-        (strsim::jaro_winkler(word, text).max(strsim::jaro_winkler(word, last)), text)
+        (
+            strsim::jaro_winkler(word, text).max(strsim::jaro_winkler(word, last)),
+            text,
+        )
     });
     let best = scored.max_by(|a, b| a.0.total_cmp(&b.0))?;
     (best.0 >= SIMILAR_ENOUGH).then_some(best.1)

@@ -28,6 +28,7 @@ use crate::policy::variable;
 use crate::store::Entry;
 use crate::sys::fs;
 use crate::sys::process;
+use crate::sys::process::Variable;
 
 /// The exit code when vault itself refuses or fails.
 pub(crate) const REFUSED: u8 = 125;
@@ -87,18 +88,27 @@ pub(crate) struct Args {
     #[arg(short, long)]
     quiet: bool,
     /// The program and its arguments
-    #[arg(last = true, value_name = "COMMAND", required_unless_present = "dry_run")]
+    #[arg(
+        last = true,
+        value_name = "COMMAND",
+        required_unless_present = "dry_run"
+    )]
     command: Vec<OsString>,
 }
 
 /// Whether a word on the command line calls this command.
 pub(crate) fn is_called(word: &OsStr) -> bool {
-    VERBS.iter().filter(|verb| verb.name == "exec").any(|verb| word == verb.name || verb.aliases.iter().any(|alias| word == *alias))
+    VERBS
+        .iter()
+        .filter(|verb| verb.name == "exec")
+        .any(|verb| word == verb.name || verb.aliases.iter().any(|alias| word == *alias))
 }
 
 impl Run for Args {
     fn run(self, cx: &mut Context) -> Outcome {
-        let plan = self.plan(cx).map_err(|failure| failure.with_code(REFUSED))?;
+        let plan = self
+            .plan(cx)
+            .map_err(|failure| failure.with_code(REFUSED))?;
         if self.dry_run {
             return self.print(cx, &plan);
         }
@@ -110,14 +120,21 @@ impl Run for Args {
 impl Args {
     /// Everything that can refuse, before anything starts.
     fn plan(&self, cx: &Context) -> Result<Plan, Failure> {
-        let asked = self.entries.iter().map(|text| Asked::parse(text)).collect::<Result<Vec<_>, _>>()?;
+        let asked = self
+            .entries
+            .iter()
+            .map(|text| Asked::parse(text))
+            .collect::<Result<Vec<_>, _>>()?;
         let mut wanted = Vec::new();
         let mut stores: Vec<Option<String>> = vec![None];
         stores.extend(asked.iter().map(|one| one.target.store.clone()));
         stores.sort();
         stores.dedup();
         for store in stores {
-            let here: Vec<&Asked> = asked.iter().filter(|one| one.target.store == store).collect();
+            let here: Vec<&Asked> = asked
+                .iter()
+                .filter(|one| one.target.store == store)
+                .collect();
             let filter = self.filter().filter(|_| store.is_none());
             if here.is_empty() && filter.is_none() {
                 continue;
@@ -136,11 +153,16 @@ impl Args {
 
     /// What is chosen beside `-e`; nothing, if there are only `-e`.
     fn filter(&self) -> Option<Filter> {
-        let is_narrowed = !self.profiles.is_empty() || self.under.is_some() || !self.scopes.is_empty();
+        let is_narrowed =
+            !self.profiles.is_empty() || self.under.is_some() || !self.scopes.is_empty();
         if !is_narrowed && !self.entries.is_empty() {
             return None;
         }
-        let profiles = if is_narrowed { self.profiles.clone() } else { vec![DEFAULT_PROFILE.to_owned()] };
+        let profiles = if is_narrowed {
+            self.profiles.clone()
+        } else {
+            vec![DEFAULT_PROFILE.to_owned()]
+        };
         Some(Filter {
             profiles,
             under: self.under.clone(),
@@ -152,9 +174,7 @@ impl Args {
 
     fn print(&self, cx: &mut Context, plan: &Plan) -> Outcome {
         if self.json {
-            let one = |one: &plan::Assignment| {
-                serde_json::json!({ "variable": one.variable, "entry": one.name, "expired": one.is_expired })
-            };
+            let one = |one: &plan::Assignment| serde_json::json!({ "variable": one.variable, "entry": one.name, "expired": one.is_expired });
             let list = Value::Array(plan.assignments.iter().map(one).collect());
             view::print_json(&mut cx.ui, &list);
         } else {
@@ -171,11 +191,17 @@ impl Args {
             cx.ui.warn(&format!("\"{name}\" is expired and left out"));
         }
         for one in plan.assignments.iter().filter(|one| one.is_expired) {
-            cx.ui.warn(&format!("\"{}\" is expired and handed out all the same", one.name));
+            cx.ui.warn(&format!(
+                "\"{}\" is expired and handed out all the same",
+                one.name
+            ));
         }
         if cx.ui.talks_to_terminal() && !self.quiet {
-            let pairs: Vec<_> =
-                plan.assignments.iter().map(|one| format!("{} (from {})", one.variable, one.name)).collect();
+            let pairs: Vec<_> = plan
+                .assignments
+                .iter()
+                .map(|one| format!("{} (from {})", one.variable, one.name))
+                .collect();
             cx.ui.say(&format!("setting {}", pairs.join(", ")));
         }
     }
@@ -185,23 +211,38 @@ impl Args {
         let [program, arguments @ ..] = self.command.as_slice() else {
             return Err(Failure::usage("no program is named").with_code(REFUSED));
         };
-        let mut vars: Vec<(OsString, OsString)> = Vec::with_capacity(cx.env.vars.len() + plan.assignments.len());
+        let mut vars: Vec<Variable<'_>> =
+            Vec::with_capacity(cx.env.vars.len() + plan.assignments.len());
         if !self.pristine {
-            let is_set = |key: &OsStr| plan.assignments.iter().any(|one| key == one.variable.as_str());
+            let is_set = |key: &OsStr| {
+                plan.assignments
+                    .iter()
+                    .any(|one| key == one.variable.as_str())
+            };
             let is_kept_back = |key: &OsStr| KEPT_BACK.iter().any(|name| key == *name);
-            let inherited = cx.env.vars.iter().filter(|(key, _)| !is_set(key) && !is_kept_back(key));
-            vars.extend(inherited.cloned());
+            let inherited = cx
+                .env
+                .vars
+                .iter()
+                .filter(|(key, _)| !is_set(key) && !is_kept_back(key));
+            vars.extend(inherited.map(|(key, value)| (key.as_os_str(), value.as_os_str())));
         }
         for one in &plan.assignments {
-            vars.push((one.variable.clone().into(), OsStr::from_bytes(one.secret.as_line()).to_owned()));
+            vars.push((
+                OsStr::new(&one.variable),
+                OsStr::from_bytes(one.secret.as_line()),
+            ));
         }
-        let path = cx.env.var_os("PATH");
-        let error = process::replace(program, arguments, &vars, path, &cx.limits);
+        let arguments: Vec<&OsStr> = arguments.iter().map(OsString::as_os_str).collect();
+        let error = process::replace(program, &arguments, &vars, &cx.limits);
         let code = match error.kind() {
             std::io::ErrorKind::NotFound => NOT_FOUND,
             _ => NOT_EXECUTABLE,
         };
-        Err(Failure::new(code, format!("cannot run {}: {error}", program.display())))
+        Err(Failure::new(
+            code,
+            format!("cannot run {}: {error}", program.display()),
+        ))
     }
 }
 
@@ -214,10 +255,14 @@ struct Asked {
 impl Asked {
     fn parse(text: &str) -> Result<Self, Failure> {
         match text.split_once('=') {
-            Some((variable, name)) if variable::is_name(variable) => {
-                Ok(Self { variable: Some(variable.to_owned()), target: Target::parse(name)? })
-            }
-            _ => Ok(Self { variable: None, target: Target::parse(text)? }),
+            Some((variable, name)) if variable::is_name(variable) => Ok(Self {
+                variable: Some(variable.to_owned()),
+                target: Target::parse(name)?,
+            }),
+            _ => Ok(Self {
+                variable: None,
+                target: Target::parse(text)?,
+            }),
         }
     }
 }
@@ -239,7 +284,11 @@ fn collect(
             return Err(cx.no_entry(&opened.store, &one.target.name));
         }
     }
-    let names: Vec<&Name> = asked.iter().map(|one| &one.target.name).chain(&candidates).collect();
+    let names: Vec<&Name> = asked
+        .iter()
+        .map(|one| &one.target.name)
+        .chain(&candidates)
+        .collect();
     let entries = fs::parallel(&names, PARALLEL_FROM, |name| opened.store.entry(keys, name));
     let mut wanted = Vec::with_capacity(names.len());
     for (number, entry) in entries.into_iter().enumerate() {
@@ -249,19 +298,33 @@ fn collect(
             continue;
         }
         let variable = by_name.and_then(|one| one.variable.clone());
-        wanted.push(Wanted { variable, header, secret });
+        wanted.push(Wanted {
+            variable,
+            header,
+            secret,
+        });
     }
     Ok(wanted)
 }
 
 /// The names that the index, brought up to date, has for a filter.
-fn candidates(cx: &Context, opened: &Opened, keys: &KeyFile, filter: &Filter) -> Result<Vec<Name>, Failure> {
+fn candidates(
+    cx: &Context,
+    opened: &Opened,
+    keys: &KeyFile,
+    filter: &Filter,
+) -> Result<Vec<Name>, Failure> {
     let mut catalogue = opened.store.catalogue()?;
     for (_, error) in opened.store.refresh(keys, &mut catalogue)? {
         cx.ui.warn(&Failure::from(error).message);
     }
-    let meant = catalogue.known.iter().filter(|header| is_meant(filter, header));
-    Ok(meant.filter_map(|header| Name::parse(&header.name).ok()).collect())
+    let meant = catalogue
+        .known
+        .iter()
+        .filter(|header| is_meant(filter, header));
+    Ok(meant
+        .filter_map(|header| Name::parse(&header.name).ok())
+        .collect())
 }
 
 /// Whether a filter means an entry; the losing side of a merge is never meant.

@@ -38,7 +38,11 @@ pub struct Failure {
 impl Failure {
     /// A failure with this code.
     pub fn new(code: u8, message: impl Into<String>) -> Self {
-        Self { message: message.into(), hints: Vec::new(), code }
+        Self {
+            message: message.into(),
+            hints: Vec::new(),
+            code,
+        }
     }
 
     /// A failure without a code of its own.
@@ -81,7 +85,9 @@ impl From<store::Error> for Failure {
             Error::BadName(_) => Self::usage(text),
             Error::Refused(refusal) => refusal.into(),
             Error::ReadOnly => Self::new(LOCKED, text).hint("ask a member who may write"),
-            Error::Diverged(_) => Self::failed(text).hint("see what is different with: vault doctor"),
+            Error::Diverged(_) => {
+                Self::failed(text).hint("see what is different with: vault doctor")
+            }
             Error::TooLarge | Error::HeaderTooLarge | Error::NoRepository => Self::failed(text),
             Error::File(error) => error.into(),
             Error::Crypto(error) => error.into(),
@@ -129,7 +135,9 @@ impl From<fs::Error> for Failure {
     fn from(error: fs::Error) -> Self {
         let failure = Self::failed(error.to_string());
         match error.source.kind() {
-            std::io::ErrorKind::StorageFull => failure.hint("nothing was lost: make room and try again"),
+            std::io::ErrorKind::StorageFull => {
+                failure.hint("nothing was lost: make room and try again")
+            }
             _ => failure,
         }
     }
@@ -143,7 +151,11 @@ impl From<crypto::Error> for Failure {
 
 impl From<config::Error> for Failure {
     fn from(error: config::Error) -> Self {
-        let code = if matches!(error, config::Error::Unknown(_)) { USAGE } else { FAILED };
+        let code = if matches!(error, config::Error::Unknown(_)) {
+            USAGE
+        } else {
+            FAILED
+        };
         Self::new(code, error.to_string())
     }
 }
@@ -157,8 +169,9 @@ impl From<BadName> for Failure {
 impl From<Denied> for Failure {
     fn from(denied: Denied) -> Self {
         let Denied::Expired { name, .. } = &denied;
-        Self::new(EXPIRED, denied.to_string())
-            .hint(format!("replace it with: vault add -f {name}; --allow-expired gives it out all the same"))
+        Self::new(EXPIRED, denied.to_string()).hint(format!(
+            "replace it with: vault add -f {name}; --allow-expired gives it out all the same"
+        ))
     }
 }
 

@@ -81,8 +81,11 @@ impl Fields {
                 field.clone_from(given);
             }
         }
-        let lists =
-            [(&self.scopes, &mut header.scopes), (&self.profiles, &mut header.profiles), (&self.tags, &mut header.tags)];
+        let lists = [
+            (&self.scopes, &mut header.scopes),
+            (&self.profiles, &mut header.profiles),
+            (&self.tags, &mut header.tags),
+        ];
         for (given, field) in lists {
             if !given.is_empty() {
                 *field = unique(given);
@@ -98,7 +101,10 @@ impl Fields {
 /// Refuses what is no variable, or one that no entry may ever set.
 pub fn check_variable(name: &str) -> Result<(), Failure> {
     if !variable::is_name(name) {
-        return Err(Failure::usage(format!("\"{}\" is not a variable's name", name.escape_debug())));
+        return Err(Failure::usage(format!(
+            "\"{}\" is not a variable's name",
+            name.escape_debug()
+        )));
     }
     if variable::is_dangerous(name) {
         let text = format!("the variable {name} can take over a program and is never set");

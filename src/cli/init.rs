@@ -13,9 +13,7 @@ use crate::crypto::identity::generate_identity;
 use crate::crypto::recipient::Recipient;
 use crate::format::header::whole_seconds;
 use crate::format::layout::is_member_name;
-use crate::git;
 use crate::secret::Secret;
-use crate::session;
 use crate::session::Asking;
 use crate::session::Source;
 use crate::store::Founding;
@@ -60,20 +58,41 @@ pub(crate) struct Args {
 impl Run for Args {
     fn run(self, cx: &mut Context) -> Outcome {
         let site = cx.site(None)?;
-        let path = self.path.as_ref().map_or(site.path.clone(), |path| cx.env.absolute(path));
+        let path = self
+            .path
+            .as_ref()
+            .map_or(site.path.clone(), |path| cx.env.absolute(path));
         if fs::kind(&path.join(crate::format::layout::FORMAT)).is_some() {
-            let text = format!("there is a store at {} already, it is left as it is", path.display());
+            let text = format!(
+                "there is a store at {} already, it is left as it is",
+                path.display()
+            );
             return Err(Failure::failed(text).hint("make another one with: vault init PATH"));
         }
         let member = self.member_name()?;
-        let author = (!self.no_git).then(|| git::Author::start(&cx.env.vars).ident(cx.env.now));
+        let author = (!self.no_git).then(|| cx.git(&path));
         let identity = self.identity(cx, site.identity.as_deref())?;
         let recovery = self.recovery(cx)?;
         let mut members = vec![(member, identity.recipient.clone())];
-        members.extend(recovery.iter().map(|(_, recipient)| (RECOVERY.to_owned(), recipient.clone())));
+        members.extend(
+            recovery
+                .iter()
+                .map(|(_, recipient)| (RECOVERY.to_owned(), recipient.clone())),
+        );
         let state_home = &cx.env.places.state;
-        let founding = Store::create(&Plan { path: &path, state_home, members, now: cx.env.now, author })?;
-        self.report(cx, &founding, &identity, recovery.as_ref().map(|(key, _)| key));
+        let founding = Store::create(&Plan {
+            path: &path,
+            state_home,
+            members,
+            now: cx.env.now,
+            git: author,
+        })?;
+        self.report(
+            cx,
+            &founding,
+            &identity,
+            recovery.as_ref().map(|(key, _)| key),
+        );
         if let Some((key, _)) = &recovery {
             cx.ui.secret(key)?;
         }
@@ -95,7 +114,8 @@ impl Args {
             return Ok(given);
         }
         let text = format!("\"{}\" cannot name a member", given.escape_debug());
-        Err(Failure::usage(text).hint("use lower-case letters, digits, \"-\", \"_\" and \".\": --member laptop"))
+        Err(Failure::usage(text)
+            .hint("use lower-case letters, digits, \"-\", \"_\" and \".\": --member laptop"))
     }
 
     /// Finds the identity, or makes one.
@@ -115,20 +135,38 @@ impl Args {
         let prompt: Arc<dyn Prompt> = Arc::new(Asking::new(&cx.env));
         let identities = chosen.load(&prompt)?;
         let recipients = identities.recipients().map_err(|error| {
-            Failure::failed(format!("the identity in {} cannot be used: {error}", chosen.label()))
+            Failure::failed(format!(
+                "the identity in {} cannot be used: {error}",
+                chosen.label()
+            ))
         })?;
         let none = || Failure::failed(format!("there is no identity in {}", chosen.label()));
         let recipient = recipients.into_iter().next().ok_or_else(none)?;
-        Ok(Identity { path, recipient, is_new: false })
+        Ok(Identity {
+            path,
+            recipient,
+            is_new: false,
+        })
     }
 
     fn new_identity(&self, cx: &Context, path: PathBuf) -> Result<Identity, Failure> {
-        let passphrase = if self.no_passphrase { None } else { Some(new_passphrase(cx)?) };
+        let passphrase = if self.no_passphrase {
+            None
+        } else {
+            Some(new_passphrase(cx)?)
+        };
         let created = whole_seconds(cx.env.now).to_string();
         let (text, recipient) = generate_identity(passphrase.as_ref(), &created)?;
-        let (folder, name) = (path.parent().unwrap_or(Path::new("/")), path.file_name().unwrap_or_default());
+        let (folder, name) = (
+            path.parent().unwrap_or(Path::new("/")),
+            path.file_name().unwrap_or_default(),
+        );
         fs::make_private(folder)?.create(Path::new(name), text.expose())?;
-        Ok(Identity { path, recipient, is_new: true })
+        Ok(Identity {
+            path,
+            recipient,
+            is_new: true,
+        })
     }
 
     /// A recovery key, unless it is declined.
@@ -139,7 +177,9 @@ impl Args {
         let question = "Make a recovery key, printed once, to be kept on paper?";
         if let Some(terminal) = cx.terminal() {
             let answer = terminal.confirm(question, true);
-            if !answer.map_err(|error| Failure::failed(format!("no answer, nothing is made: {error}")))? {
+            if !answer
+                .map_err(|error| Failure::failed(format!("no answer, nothing is made: {error}")))?
+            {
                 return Ok(None);
             }
         }
@@ -148,20 +188,43 @@ impl Args {
     }
 
     /// What was made, where, and what to back up. The recovery key itself follows on stdout.
-    fn report(&self, cx: &Context, founding: &Founding, identity: &Identity, recovery: Option<&Secret>) {
+    fn report(
+        &self,
+        cx: &Context,
+        founding: &Founding,
+        identity: &Identity,
+        recovery: Option<&Secret>,
+    ) {
         let ui = &cx.ui;
         let store = &founding.store;
-        let git = if store.repo.is_some() { ", a git repository" } else { "" };
+        let git = if store.repo.is_some() {
+            ", a git repository"
+        } else {
+            ""
+        };
         ui.say(&format!("made the store {}{git}", store.path().display()));
-        let protected = if self.no_passphrase { "not protected by a passphrase" } else { "protected by your passphrase" };
+        let protected = if self.no_passphrase {
+            "not protected by a passphrase"
+        } else {
+            "protected by your passphrase"
+        };
         if identity.is_new {
-            ui.say(&format!("made the identity {}, {protected}", identity.path.display()));
+            ui.say(&format!(
+                "made the identity {}, {protected}",
+                identity.path.display()
+            ));
         } else {
             ui.say(&format!("using the identity {}", identity.path.display()));
         }
-        ui.say(&format!("this machine is the member \"{}\"", founding.keys.member));
+        ui.say(&format!(
+            "this machine is the member \"{}\"",
+            founding.keys.member
+        ));
         ui.say(&format!("fingerprint: {}", store.epoch.fingerprint()));
-        ui.say(&format!("back up {}: without it the store cannot be opened", identity.path.display()));
+        ui.say(&format!(
+            "back up {}: without it the store cannot be opened",
+            identity.path.display()
+        ));
         match recovery {
             Some(_) => ui.say("the recovery key follows, this once: write it on paper and keep it away from this machine"),
             None => ui.say("there is no recovery key: if the identity is lost, so is everything in the store"),
@@ -176,7 +239,9 @@ fn new_passphrase(cx: &Context) -> Result<Secret, Failure> {
         Failure::new(super::failure::LOCKED, "there is no terminal to ask for a passphrase on")
             .hint("--no-passphrase makes an identity without one; AGEVAULT_PASSPHRASE_CMD names a program that prints it")
     };
-    let first = asking.passphrase("New passphrase for this machine's identity").ok_or_else(nobody)?;
+    let first = asking
+        .passphrase("New passphrase for this machine's identity")
+        .ok_or_else(nobody)?;
     if first.is_empty() {
         return Err(Failure::failed("the passphrase is empty, nothing is made"));
     }
@@ -192,6 +257,16 @@ fn new_passphrase(cx: &Context) -> Result<Secret, Failure> {
 /// This machine's name, as far as it may name a member.
 fn default_member() -> String {
     let host = crate::sys::process::host_name().to_ascii_lowercase();
-    let plain: String = host.split('.').next().unwrap_or_default().chars().filter(char::is_ascii_alphanumeric).collect();
-    if is_member_name(&plain) && plain != RECOVERY { plain } else { "device".to_owned() }
+    let plain: String = host
+        .split('.')
+        .next()
+        .unwrap_or_default()
+        .chars()
+        .filter(char::is_ascii_alphanumeric)
+        .collect();
+    if is_member_name(&plain) && plain != RECOVERY {
+        plain
+    } else {
+        "device".to_owned()
+    }
 }

@@ -36,9 +36,16 @@ pub(crate) struct Args {
 
 impl Run for Args {
     fn run(self, cx: &mut Context) -> Outcome {
-        let (store, folder) = match self.folder.as_deref().map(|text| text.split_once(':').ok_or(text)) {
+        let (store, folder) = match self
+            .folder
+            .as_deref()
+            .map(|text| text.split_once(':').ok_or(text))
+        {
             None => (None, None),
-            Some(Ok((store, folder))) => (Some(store), Some(folder).filter(|folder| !folder.is_empty())),
+            Some(Ok((store, folder))) => (
+                Some(store),
+                Some(folder).filter(|folder| !folder.is_empty()),
+            ),
             Some(Err(folder)) => (None, Some(folder)),
         };
         let opened = cx.open(store)?;
@@ -52,7 +59,11 @@ impl Run for Args {
                 cx.ui.line(&line);
             }
         } else {
-            tree(cx, folder.map(|folder| folder.trim_end_matches('/')), &names);
+            tree(
+                cx,
+                folder.map(|folder| folder.trim_end_matches('/')),
+                &names,
+            );
         }
         Ok(0)
     }
@@ -79,10 +90,14 @@ fn names(opened: &Opened, folder: Option<&str>) -> Result<Vec<Name>, Failure> {
 
 fn json(cx: &mut Context, opened: &Opened, folder: Option<&str>) -> Outcome {
     let catalogue = opened.store.catalogue()?;
-    let under = |name: &str| folder.is_none_or(|folder| Name::parse(name).is_ok_and(|name| name.is_under(folder)));
+    let under = |name: &str| {
+        folder.is_none_or(|folder| Name::parse(name).is_ok_and(|name| name.is_under(folder)))
+    };
     let now = cx.env.now;
     let known = catalogue.known.iter().filter(|header| under(&header.name));
-    let mut list: Vec<Value> = known.map(|header| Value::Object(view::json(header, now))).collect();
+    let mut list: Vec<Value> = known
+        .map(|header| Value::Object(view::json(header, now)))
+        .collect();
     let unread = catalogue.unread.iter().filter(|name| under(name.as_str()));
     list.extend(unread.map(|name| serde_json::json!({ "name": name.as_str(), "unread": true })));
     list.sort_by(|a, b| a["name"].as_str().cmp(&b["name"].as_str()));
@@ -101,13 +116,27 @@ struct Node {
 pub(crate) fn tree(cx: &mut Context, folder: Option<&str>, names: &[Name]) {
     let mut root = Node::default();
     for name in names {
-        let rest = folder.and_then(|folder| name.as_str().strip_prefix(folder)).unwrap_or(name.as_str());
+        let rest = folder
+            .and_then(|folder| name.as_str().strip_prefix(folder))
+            .unwrap_or(name.as_str());
         let components = rest.split('/').filter(|component| !component.is_empty());
-        let node = components.fold(&mut root, |node, component| node.children.entry(component.to_owned()).or_default());
+        let node = components.fold(&mut root, |node, component| {
+            node.children.entry(component.to_owned()).or_default()
+        });
         node.is_entry = true;
     }
     if let Some(folder) = folder {
-        let title = cx.ui.paint(folder, if root.is_entry { Style::Bold } else { Style::Blue }).into_owned();
+        let title = cx
+            .ui
+            .paint(
+                folder,
+                if root.is_entry {
+                    Style::Bold
+                } else {
+                    Style::Blue
+                },
+            )
+            .into_owned();
         cx.ui.line(&title);
     }
     branch(cx, &root, "");
@@ -117,9 +146,20 @@ fn branch(cx: &mut Context, node: &Node, indent: &str) {
     let count = node.children.len();
     for (number, (component, child)) in node.children.iter().enumerate() {
         let is_last = number + 1 == count;
-        let style = if child.is_entry { Style::Plain } else { Style::Blue };
+        let style = if child.is_entry {
+            Style::Plain
+        } else {
+            Style::Blue
+        };
         let text = cx.ui.paint(component, style).into_owned();
-        cx.ui.line(&format!("{indent}{}{text}", if is_last { "└── " } else { "├── " }));
-        branch(cx, child, &format!("{indent}{}", if is_last { "    " } else { "│   " }));
+        cx.ui.line(&format!(
+            "{indent}{}{text}",
+            if is_last { "└── " } else { "├── " }
+        ));
+        branch(
+            cx,
+            child,
+            &format!("{indent}{}", if is_last { "    " } else { "│   " }),
+        );
     }
 }

@@ -22,7 +22,6 @@ use std::process::ExitCode;
 
 use clap::ArgMatches;
 use clap::Command;
-use clap::FromArgMatches;
 
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
@@ -51,19 +50,43 @@ struct Verb {
 /// Every command, in the order of `vault --help`.
 const VERBS: &[Verb] = &[
     verb::<init::Args>("init", &[], "Make a store, its keys and a recovery key"),
-    verb::<add::Args>("add", &["insert", "set", "new"], "Put a secret in, with its scopes and expiry"),
+    verb::<add::Args>(
+        "add",
+        &["insert", "set", "new"],
+        "Put a secret in, with its scopes and expiry",
+    ),
     verb::<get::Args>("get", &["read"], "Print a secret"),
-    verb::<show::Args>("show", &[], "Show what is known about an entry, the secret masked"),
+    verb::<show::Args>(
+        "show",
+        &[],
+        "Show what is known about an entry, the secret masked",
+    ),
     verb::<ls::Args>("ls", &["list"], "List the entries as a tree"),
-    verb::<exec::Args>("exec", &["run", "x"], "Run a program with secrets in its environment"),
+    verb::<exec::Args>(
+        "exec",
+        &["run", "x"],
+        "Run a program with secrets in its environment",
+    ),
 ];
 
-const fn verb<A: Run>(name: &'static str, aliases: &'static [&'static str], about: &'static str) -> Verb {
-    Verb { name, aliases, about, args: A::augment_args, run: run_verb::<A> }
+const fn verb<A: Run>(
+    name: &'static str,
+    aliases: &'static [&'static str],
+    about: &'static str,
+) -> Verb {
+    Verb {
+        name,
+        aliases,
+        about,
+        args: A::augment_args,
+        run: run_verb::<A>,
+    }
 }
 
 fn run_verb<A: Run>(matches: &ArgMatches, cx: &mut Context) -> Outcome {
-    A::from_arg_matches(matches).map_err(|error| Failure::usage(error.to_string()))?.run(cx)
+    A::from_arg_matches(matches)
+        .map_err(|error| Failure::usage(error.to_string()))?
+        .run(cx)
 }
 
 /// Exit code for wrong usage.
@@ -74,8 +97,16 @@ pub fn run(env: Env, args: Vec<OsString>) -> ExitCode {
     let ui = Ui::new(&env);
     let limits = match mem::harden() {
         Ok(limits) if !mem::is_setuid() => limits,
-        Ok(_) => return ui.fail(&Failure::failed("it does not run with another user's rights (set-uid)")),
-        Err(error) => return ui.fail(&Failure::failed(format!("cannot switch core dumps off: {error}"))),
+        Ok(_) => {
+            return ui.fail(&Failure::failed(
+                "it does not run with another user's rights (set-uid)",
+            ));
+        }
+        Err(error) => {
+            return ui.fail(&Failure::failed(format!(
+                "cannot switch core dumps off: {error}"
+            )));
+        }
     };
     clap_complete::CompleteEnv::with_factory(grammar).complete();
     let matches = match grammar().try_get_matches_from(args) {
@@ -111,14 +142,18 @@ pub fn grammar() -> Command {
         .help("Use this store: a name from the configuration, or a folder");
     let root = Command::new("vault")
         .version(env!("CARGO_PKG_VERSION"))
-        .about("A vault for API tokens: one age-encrypted file each, with scopes and an expiry date")
+        .about(
+            "A vault for API tokens: one age-encrypted file each, with scopes and an expiry date",
+        )
         .after_help(AFTER_HELP)
         .arg(store)
         .allow_external_subcommands(true)
         .external_subcommand_value_parser(clap::value_parser!(OsString))
         .disable_help_subcommand(true);
     VERBS.iter().fold(root, |root, verb| {
-        let command = Command::new(verb.name).about(verb.about).visible_aliases(verb.aliases);
+        let command = Command::new(verb.name)
+            .about(verb.about)
+            .visible_aliases(verb.aliases);
         root.subcommand(command.defer(verb.args))
     })
 }
@@ -133,7 +168,9 @@ Exit codes: 0 done; 1 failed; 2 usage; 3 no such entry; 4 locked or no key fits;
 fn usage(error: &clap::Error) -> ExitCode {
     let _ = error.print();
     if error.use_stderr() {
-        let is_exec = std::env::args_os().nth(1).is_some_and(|verb| exec::is_called(&verb));
+        let is_exec = std::env::args_os()
+            .nth(1)
+            .is_some_and(|verb| exec::is_called(&verb));
         ExitCode::from(if is_exec { exec::REFUSED } else { USAGE })
     } else {
         ExitCode::SUCCESS

@@ -8,15 +8,21 @@ use crate::format::Name;
 
 /// Lets the person pick an entry; without a terminal the name is required.
 pub(crate) fn entry(cx: &Context) -> Result<Target, Failure> {
-    if !cx.env.terminal.stdin || cx.terminal().is_none() {
-        return Err(Failure::usage("which entry? give its name").hint("vault ls"));
-    }
+    let terminal = cx.terminal().filter(|_| cx.env.terminal.stdin);
+    let unnamed = || Failure::usage("which entry? give its name").hint("the names: vault ls");
+    let terminal = terminal.ok_or_else(unnamed)?;
     let names = cx.open(None)?.store.names()?;
     if names.is_empty() {
-        return Err(Failure::failed("the store is empty").hint("put a secret in with: vault add NAME"));
+        return Err(
+            Failure::failed("the store is empty").hint("put a secret in with: vault add NAME")
+        );
     }
     let items: Vec<String> = names.iter().map(Name::to_string).collect();
-    let picked = picker::pick(items).map_err(|error| Failure::failed(format!("cannot show the list: {error}")))?;
+    let picked = picker::pick(&terminal, items)
+        .map_err(|error| Failure::failed(format!("cannot show the list: {error}")))?;
     let picked = picked.ok_or_else(|| Failure::failed("nothing was picked"))?;
-    Ok(Target { store: None, name: Name::parse(&picked)? })
+    Ok(Target {
+        store: None,
+        name: Name::parse(&picked)?,
+    })
 }

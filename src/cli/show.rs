@@ -56,12 +56,23 @@ pub(crate) struct Args {
 
 /// `vault NAME`: the words that are no command name an entry.
 pub(crate) fn bare(word: &str, matches: &ArgMatches, cx: &mut Context) -> Outcome {
-    let rest: Vec<_> = matches.get_many::<std::ffi::OsString>("").into_iter().flatten().cloned().collect();
-    let command = <Args as clap::Args>::augment_args(clap::Command::new("show").no_binary_name(true));
+    let rest: Vec<_> = matches
+        .get_many::<std::ffi::OsString>("")
+        .into_iter()
+        .flatten()
+        .cloned()
+        .collect();
+    let command =
+        <Args as clap::Args>::augment_args(clap::Command::new("show").no_binary_name(true));
     let given = std::iter::once(word.into()).chain(rest);
-    let matches = command.try_get_matches_from(given).map_err(|error| guess(cx, word, error.to_string()))?;
-    let args = Args::from_arg_matches(&matches).map_err(|error| Failure::usage(error.to_string()))?;
-    let Ok(target) = Target::parse(word) else { return Err(guess(cx, word, String::new())) };
+    let matches = command
+        .try_get_matches_from(given)
+        .map_err(|error| guess(cx, word, error.to_string()))?;
+    let args =
+        Args::from_arg_matches(&matches).map_err(|error| Failure::usage(error.to_string()))?;
+    let Ok(target) = Target::parse(word) else {
+        return Err(guess(cx, word, String::new()));
+    };
     let opened = cx.open(target.store.as_deref())?;
     if !opened.store.has(&target.name)? {
         let names = opened.store.names()?;
@@ -75,13 +86,22 @@ pub(crate) fn bare(word: &str, matches: &ArgMatches, cx: &mut Context) -> Outcom
 
 /// The failure for a word that is neither command nor entry, with what may have been meant.
 fn guess(cx: &Context, word: &str, usage: String) -> Failure {
-    let text = format!("\"{}\" is neither a command nor an entry", word.escape_debug());
+    let text = format!(
+        "\"{}\" is neither a command nor an entry",
+        word.escape_debug()
+    );
     let failure = Failure::new(NO_ENTRY, text);
-    let verbs = VERBS.iter().flat_map(|verb| std::iter::once(&verb.name).chain(verb.aliases)).copied();
+    let verbs = VERBS
+        .iter()
+        .flat_map(|verb| std::iter::once(&verb.name).chain(verb.aliases))
+        .copied();
     if let Some(verb) = closest(word, verbs) {
         return failure.hint(format!("did you mean: vault {verb}"));
     }
-    let names = cx.open(None).and_then(|opened| Ok(opened.store.names()?)).unwrap_or_default();
+    let names = cx
+        .open(None)
+        .and_then(|opened| Ok(opened.store.names()?))
+        .unwrap_or_default();
     match closest(word, names.iter().map(Name::as_str)) {
         Some(name) => failure.hint(format!("did you mean \"{name}\"?")),
         None if usage.is_empty() => failure.hint("all commands: vault --help"),
@@ -120,13 +140,24 @@ impl Run for Args {
 
 impl Args {
     /// Locked: what the index remembers, marked as not verified.
-    fn from_index(&self, cx: &mut Context, opened: &Opened, name: &Name, locked: Failure) -> Outcome {
+    fn from_index(
+        &self,
+        cx: &mut Context,
+        opened: &Opened,
+        name: &Name,
+        locked: Failure,
+    ) -> Outcome {
         let catalogue = opened.store.catalogue()?;
-        let Some(header) = catalogue.known.iter().find(|header| header.name == name.as_str()) else {
+        let Some(header) = catalogue
+            .known
+            .iter()
+            .find(|header| header.name == name.as_str())
+        else {
             return Err(locked);
         };
         self.print(cx, header, None);
-        cx.ui.warn("not verified: the store is locked, this is what this device remembers");
+        cx.ui
+            .warn("not verified: the store is locked, this is what this device remembers");
         Ok(0)
     }
 
@@ -145,13 +176,22 @@ impl Args {
         let title = cx.ui.paint(&header.name, Style::Bold).into_owned();
         cx.ui.line(&title);
         for (key, value) in view::rows(header, now) {
-            let style = if key == "expires" { view::expiry_style(header.expires, now) } else { Style::Plain };
-            let key = cx.ui.paint(&format!("  {key:<12}"), Style::Dim).into_owned();
+            let style = if key == "expires" {
+                view::expiry_style(header.expires, now)
+            } else {
+                Style::Plain
+            };
+            let key = cx
+                .ui
+                .paint(&format!("  {key:<12}"), Style::Dim)
+                .into_owned();
             let value = cx.ui.paint(&value, style).into_owned();
             cx.ui.line(&format!("{key} {value}"));
         }
         let text = match (shown, secret) {
-            (Some(secret), _) => String::from_utf8_lossy(secret.expose()).trim_end_matches('\n').to_owned(),
+            (Some(secret), _) => String::from_utf8_lossy(secret.expose())
+                .trim_end_matches('\n')
+                .to_owned(),
             (None, Some(secret)) => format!("{MASK} ({} bytes; --reveal shows it)", secret.len()),
             (None, None) => format!("{MASK} (locked)"),
         };

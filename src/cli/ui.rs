@@ -65,7 +65,12 @@ impl Ui {
     pub fn new(env: &Env) -> Self {
         let is_dumb = env.var("TERM") == Some("dumb");
         let colour = env.var_os("NO_COLOR").is_none() && !is_dumb;
-        Self { answer: Vec::new(), streams: env.terminal, colour, is_dumb }
+        Self {
+            answer: Vec::new(),
+            streams: env.terminal,
+            colour,
+            is_dumb,
+        }
     }
 
     /// Whether the answer goes to a terminal.
@@ -101,8 +106,15 @@ impl Ui {
     pub fn secret(&mut self, secret: &Secret) -> Result<(), Failure> {
         self.finish()?;
         let mut out = io::stdout().lock();
-        let added: &[u8] = if self.streams.stdout && !secret.expose().ends_with(b"\n") { b"\n" } else { b"" };
-        let done = out.write_all(secret.expose()).and_then(|()| out.write_all(added)).and_then(|()| out.flush());
+        let added: &[u8] = if self.streams.stdout && !secret.expose().ends_with(b"\n") {
+            b"\n"
+        } else {
+            b""
+        };
+        let done = out
+            .write_all(secret.expose())
+            .and_then(|()| out.write_all(added))
+            .and_then(|()| out.flush());
         done.map_err(|error| written(&error))
     }
 
@@ -110,7 +122,9 @@ impl Ui {
     pub fn finish(&mut self) -> Result<(), Failure> {
         let answer = std::mem::take(&mut self.answer);
         let mut out = io::stdout().lock();
-        out.write_all(&answer).and_then(|()| out.flush()).map_err(|error| written(&error))
+        out.write_all(&answer)
+            .and_then(|()| out.flush())
+            .map_err(|error| written(&error))
     }
 
     /// Says something to the person.
@@ -146,9 +160,14 @@ impl Ui {
 
     fn talk(&self, mark: &str, style: Style, text: &str) {
         let mut err = io::stderr().lock();
-        let text: Cow<'_, str> = if self.streams.stderr { tty::sanitize(text) } else { Cow::Borrowed(text) };
+        let text: Cow<'_, str> = if self.streams.stderr {
+            tty::sanitize(text)
+        } else {
+            Cow::Borrowed(text)
+        };
         // Nobody is left to tell if stderr is closed.
-        let _ = if self.colour && self.streams.stderr && !(mark.is_empty() && style == Style::Plain) {
+        let _ = if self.colour && self.streams.stderr && !(mark.is_empty() && style == Style::Plain)
+        {
             let shown = if mark.is_empty() { "vault: " } else { mark };
             let lead = if mark.is_empty() { "" } else { "vault: " };
             writeln!(err, "{lead}{}{shown}\x1b[0m{text}", style.code())
@@ -161,7 +180,11 @@ impl Ui {
 /// An answer that could not be written; into a closed pipe it ends quietly.
 fn written(error: &io::Error) -> Failure {
     if error.kind() == io::ErrorKind::BrokenPipe {
-        return Failure { message: String::new(), hints: Vec::new(), code: BROKEN_PIPE };
+        return Failure {
+            message: String::new(),
+            hints: Vec::new(),
+            code: BROKEN_PIPE,
+        };
     }
     Failure::failed(format!("cannot write the answer: {error}"))
 }

@@ -15,12 +15,17 @@ const SOON_DAYS: i64 = 30;
 /// The fields that are set, with their values in words.
 pub fn rows(header: &Header, now: Timestamp) -> Vec<(&'static str, String)> {
     let list = |list: &[String]| (!list.is_empty()).then(|| list.join(", "));
-    let time = |time: Option<Timestamp>| time.map(|time| format!("{} ({})", expiry::show(time), expiry::distance(time, now)));
+    let time = |time: Option<Timestamp>| {
+        time.map(|time| format!("{} ({})", expiry::show(time), expiry::distance(time, now)))
+    };
     let all = [
         ("kind", Some(header.kind().to_owned())),
         ("provider", header.provider.clone()),
         ("scopes", list(&header.scopes)),
-        ("expires", Some(time(header.expires).unwrap_or_else(|| "never".to_owned()))),
+        (
+            "expires",
+            Some(time(header.expires).unwrap_or_else(|| "never".to_owned())),
+        ),
         ("env", header.env.clone()),
         ("profiles", list(&header.profiles)),
         ("username", header.username.clone()),
@@ -30,12 +35,17 @@ pub fn rows(header: &Header, now: Timestamp) -> Vec<(&'static str, String)> {
         ("target", header.target.clone()),
         ("mode", header.mode.clone()),
         ("consumers", list(&header.consumers)),
-        ("confirm", header.confirm.then(|| "asked before each use".to_owned())),
+        (
+            "confirm",
+            header.confirm.then(|| "asked before each use".to_owned()),
+        ),
         ("created", time(header.created)),
         ("modified", time(header.modified)),
         ("revision", (header.rev > 0).then(|| header.rev.to_string())),
     ];
-    all.into_iter().filter_map(|(key, value)| Some((key, value?))).collect()
+    all.into_iter()
+        .filter_map(|(key, value)| Some((key, value?)))
+        .collect()
 }
 
 /// The metadata as a JSON object: the header's field names, lists as arrays, times in RFC 3339.
@@ -62,9 +72,14 @@ pub fn json(header: &Header, now: Timestamp) -> Map<String, Value> {
         ("confirm", header.confirm.then(|| Value::from(true))),
         ("target", text(&header.target)),
         ("mode", text(&header.mode)),
-        ("consumers", (!header.consumers.is_empty()).then(|| Value::from(header.consumers.clone()))),
+        (
+            "consumers",
+            (!header.consumers.is_empty()).then(|| Value::from(header.consumers.clone())),
+        ),
     ];
-    all.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect()
+    all.into_iter()
+        .filter_map(|(key, value)| Some((key.to_owned(), value?)))
+        .collect()
 }
 
 /// JSON as it is printed: indented, with a fixed order of keys.
@@ -74,7 +89,9 @@ pub fn print_json(ui: &mut Ui, value: &Value) {
 
 /// How an expiry date looks: red when past, yellow when near.
 pub fn expiry_style(expires: Option<Timestamp>, now: Timestamp) -> Style {
-    let Some(expires) = expires else { return Style::Plain };
+    let Some(expires) = expires else {
+        return Style::Plain;
+    };
     match expires.duration_since(now).as_hours() {
         hours if hours < 0 || expires <= now => Style::Red,
         hours if hours < SOON_DAYS * 24 => Style::Yellow,

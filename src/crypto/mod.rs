@@ -11,6 +11,11 @@ pub mod recipient;
 pub mod sign;
 mod ssh;
 
+pub use identity::Identities;
+pub use identity::StoreKey;
+pub use prompt::Prompt;
+pub use prompt::Unattended;
+
 use std::error;
 use std::fmt;
 

@@ -19,6 +19,11 @@ pub trait Prompt: Send + Sync {
 
     /// Shows a line, such as "touch the key now".
     fn message(&self, text: &str);
+
+    /// Whether a wrong answer may be given again: a person can, a program would print the same.
+    fn can_repeat(&self) -> bool {
+        false
+    }
 }
 
 /// Nobody to ask: every question stays unanswered.

@@ -95,13 +95,27 @@ impl fmt::Display for Refused {
             Self::Nothing => write!(f, "no entry is selected"),
             Self::NoVariable(name) => write!(f, "\"{name}\" names no environment variable"),
             Self::BadVariable { name, variable } => {
-                write!(f, "\"{}\" (of \"{name}\") is not a variable's name", variable.escape_debug())
+                write!(
+                    f,
+                    "\"{}\" (of \"{name}\") is not a variable's name",
+                    variable.escape_debug()
+                )
             }
             Self::Dangerous { name, variable } => {
-                write!(f, "the variable {variable} (of \"{name}\") can take over a program and is never set")
+                write!(
+                    f,
+                    "the variable {variable} (of \"{name}\") can take over a program and is never set"
+                )
             }
-            Self::Ambiguous { variable, first, second } => {
-                write!(f, "both \"{first}\" and \"{second}\" are for the variable {variable}")
+            Self::Ambiguous {
+                variable,
+                first,
+                second,
+            } => {
+                write!(
+                    f,
+                    "both \"{first}\" and \"{second}\" are for the variable {variable}"
+                )
             }
             Self::Nul(name) => write!(f, "\"{name}\" holds a NUL byte, which no variable can hold"),
             Self::Denied(denied) => denied.fmt(f),
@@ -123,19 +137,32 @@ pub fn plan(wanted: Vec<Wanted>, now: Timestamp, expired: Expired) -> Result<Pla
         release::check(&one.header, now, expired == Expired::Allow).map_err(Refused::Denied)?;
         plan.assignments.push(assign(one, is_expired)?);
     }
-    plan.assignments.sort_by(|a, b| (&a.variable, &a.name).cmp(&(&b.variable, &b.name)));
-    plan.assignments.dedup_by(|a, b| a.variable == b.variable && a.name == b.name);
+    plan.assignments
+        .sort_by(|a, b| (&a.variable, &a.name).cmp(&(&b.variable, &b.name)));
+    plan.assignments
+        .dedup_by(|a, b| a.variable == b.variable && a.name == b.name);
     let pairs = plan.assignments.iter().zip(plan.assignments.iter().skip(1));
     if let Some((a, b)) = pairs.into_iter().find(|(a, b)| a.variable == b.variable) {
         let (variable, first, second) = (a.variable.clone(), a.name.clone(), b.name.clone());
-        return Err(Refused::Ambiguous { variable, first, second });
+        return Err(Refused::Ambiguous {
+            variable,
+            first,
+            second,
+        });
     }
-    if plan.assignments.is_empty() { Err(Refused::Nothing) } else { Ok(plan) }
+    if plan.assignments.is_empty() {
+        Err(Refused::Nothing)
+    } else {
+        Ok(plan)
+    }
 }
 
 fn assign(one: Wanted, is_expired: bool) -> Result<Assignment, Refused> {
     let Header { name, env, .. } = one.header;
-    let variable = one.variable.or(env).ok_or_else(|| Refused::NoVariable(name.clone()))?;
+    let variable = one
+        .variable
+        .or(env)
+        .ok_or_else(|| Refused::NoVariable(name.clone()))?;
     if !variable::is_name(&variable) {
         return Err(Refused::BadVariable { name, variable });
     }
@@ -145,7 +172,12 @@ fn assign(one: Wanted, is_expired: bool) -> Result<Assignment, Refused> {
     if one.secret.as_line().contains(&0) {
         return Err(Refused::Nul(name));
     }
-    Ok(Assignment { variable, name, secret: one.secret, is_expired })
+    Ok(Assignment {
+        variable,
+        name,
+        secret: one.secret,
+        is_expired,
+    })
 }
 
 #[cfg(test)]
@@ -153,15 +185,27 @@ mod tests {
     use super::*;
 
     fn wanted(name: &str, variable: Option<&str>, env: Option<&str>, secret: &[u8]) -> Wanted {
-        let header = Header { name: name.into(), env: env.map(str::to_owned), ..Header::default() };
-        Wanted { variable: variable.map(str::to_owned), header, secret: Secret::copy_of(secret) }
+        let header = Header {
+            name: name.into(),
+            env: env.map(str::to_owned),
+            ..Header::default()
+        };
+        Wanted {
+            variable: variable.map(str::to_owned),
+            header,
+            secret: Secret::copy_of(secret),
+        }
     }
 
     fn check(wanted: Vec<Wanted>, expected: Result<&[(&str, &str)], &str>) {
         let outcome = plan(wanted, Timestamp::UNIX_EPOCH, Expired::Refuse);
         match (&outcome, expected) {
             (Ok(plan), Ok(pairs)) => {
-                let got: Vec<_> = plan.assignments.iter().map(|a| (a.variable.as_str(), a.name.as_str())).collect();
+                let got: Vec<_> = plan
+                    .assignments
+                    .iter()
+                    .map(|a| (a.variable.as_str(), a.name.as_str()))
+                    .collect();
                 assert_eq!(got, pairs);
             }
             (Err(refused), Err(word)) => assert!(refused.to_string().contains(word), "{refused}"),
@@ -171,18 +215,42 @@ mod tests {
 
     #[test]
     fn a_request_names_the_variable_or_the_entry_does() {
-        let two = vec![wanted("b", None, Some("B"), b"1"), wanted("a", Some("A"), Some("X"), b"2\n")];
+        let two = vec![
+            wanted("b", None, Some("B"), b"1"),
+            wanted("a", Some("A"), Some("X"), b"2\n"),
+        ];
         check(two, Ok(&[("A", "a"), ("B", "b")]));
-        check(vec![wanted("a", None, None, b"")], Err("names no environment variable"));
+        check(
+            vec![wanted("a", None, None, b"")],
+            Err("names no environment variable"),
+        );
         check(vec![], Err("no entry is selected"));
     }
 
     #[test]
     fn what_must_not_start_is_refused() {
-        check(vec![wanted("a", Some("T"), None, b""), wanted("b", None, Some("T"), b"")], Err("both"));
-        check(vec![wanted("a", Some("T"), None, b""), wanted("a", None, Some("T"), b"")], Ok(&[("T", "a")]));
-        check(vec![wanted("a", Some("LD_PRELOAD"), None, b"")], Err("take over"));
-        check(vec![wanted("a", Some("A B"), None, b"")], Err("not a variable"));
+        check(
+            vec![
+                wanted("a", Some("T"), None, b""),
+                wanted("b", None, Some("T"), b""),
+            ],
+            Err("both"),
+        );
+        check(
+            vec![
+                wanted("a", Some("T"), None, b""),
+                wanted("a", None, Some("T"), b""),
+            ],
+            Ok(&[("T", "a")]),
+        );
+        check(
+            vec![wanted("a", Some("LD_PRELOAD"), None, b"")],
+            Err("take over"),
+        );
+        check(
+            vec![wanted("a", Some("A B"), None, b"")],
+            Err("not a variable"),
+        );
         check(vec![wanted("a", Some("A"), None, b"x\0y")], Err("NUL"));
     }
 

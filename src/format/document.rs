@@ -48,22 +48,37 @@ impl Document {
     /// Takes a decrypted file apart and verifies it (F-060, F-061).
     pub fn open(plain: Secret, domain: Domain, epoch: &Epoch) -> Result<Self, Refusal> {
         let frame = Frame::find(plain.expose()).ok_or_else(|| {
-            Refusal::new(Stage::Envelope, "it is no signed document: the \"sig\" or the \"---\" line is missing")
+            Refusal::new(
+                Stage::Envelope,
+                "it is no signed document: the \"sig\" or the \"---\" line is missing",
+            )
         })?;
         let part = |range: std::ops::Range<usize>| plain.expose().get(range).unwrap_or_default();
         let (header, signature) = (part(0..frame.header_end), part(frame.sig));
         let message = message(domain, epoch, header, part(frame.body_start..plain.len()));
         if epoch.writer.verify(&message, signature).is_err() {
-            let reason = "its signature is not the store's: it was altered, or comes from elsewhere";
+            let reason =
+                "its signature is not the store's: it was altered, or comes from elsewhere";
             return Err(Refusal::new(Stage::Signature, reason));
         }
         let header = std::str::from_utf8(header);
-        let header = header.map_err(|_| Refusal::new(Stage::Header, "its header is not UTF-8"))?.to_owned();
-        Ok(Self { header, body: plain.split_off(frame.body_start) })
+        let header = header
+            .map_err(|_| Refusal::new(Stage::Header, "its header is not UTF-8"))?
+            .to_owned();
+        Ok(Self {
+            header,
+            body: plain.split_off(frame.body_start),
+        })
     }
 
     /// Makes the parts of a document in the order in which they are encrypted: header, `sig` and fence, body.
-    pub fn sign(header: &str, body: &[u8], domain: Domain, epoch: &Epoch, key: &WriterKey) -> String {
+    pub fn sign(
+        header: &str,
+        body: &[u8],
+        domain: Domain,
+        epoch: &Epoch,
+        key: &WriterKey,
+    ) -> String {
         let signature = key.sign(&message(domain, epoch, header.as_bytes(), body));
         format!("{header}sig = \"{signature}\"\n---\n")
     }
@@ -109,7 +124,14 @@ mod tests {
 
     fn epoch() -> (Epoch, WriterKey) {
         let key = WriterKey::generate().unwrap();
-        (Epoch { store: "00".repeat(16), number: 1, writer: key.public() }, key)
+        (
+            Epoch {
+                store: "00".repeat(16),
+                number: 1,
+                writer: key.public(),
+            },
+            key,
+        )
     }
 
     fn made(header: &str, body: &[u8]) -> (Epoch, Vec<u8>) {
@@ -121,7 +143,13 @@ mod tests {
 
     #[test]
     fn a_body_keeps_its_bytes_fences_included() {
-        for body in [&b""[..], b"\0", b"---\n", b"a\n---\nsig = \"x\"\n", &[255; 300]] {
+        for body in [
+            &b""[..],
+            b"\0",
+            b"---\n",
+            b"a\n---\nsig = \"x\"\n",
+            &[255; 300],
+        ] {
             let (epoch, plain) = made("format = 1\n", body);
             let document = Document::open(Secret::new(plain), Domain::Entry, &epoch).unwrap();
             assert_eq!(document.header, "format = 1\n");
@@ -135,7 +163,10 @@ mod tests {
         for at in 0..plain.len() {
             let mut bad = plain.clone();
             bad[at] ^= 1;
-            assert!(Document::open(Secret::new(bad), Domain::Entry, &epoch).is_err(), "byte {at}");
+            assert!(
+                Document::open(Secret::new(bad), Domain::Entry, &epoch).is_err(),
+                "byte {at}"
+            );
         }
     }
 
@@ -143,11 +174,26 @@ mod tests {
     fn a_signature_counts_for_one_domain_store_and_epoch() {
         let (epoch, plain) = made("format = 1\n", b"secret");
         let refused = |domain, epoch: &Epoch| {
-            Document::open(Secret::copy_of(&plain), domain, epoch).unwrap_err().stage == Stage::Signature
+            Document::open(Secret::copy_of(&plain), domain, epoch)
+                .unwrap_err()
+                .stage
+                == Stage::Signature
         };
         assert!(refused(Domain::Keys, &epoch));
-        assert!(refused(Domain::Entry, &Epoch { number: 2, ..epoch.clone() }));
-        assert!(refused(Domain::Entry, &Epoch { store: "11".repeat(16), ..epoch }));
+        assert!(refused(
+            Domain::Entry,
+            &Epoch {
+                number: 2,
+                ..epoch.clone()
+            }
+        ));
+        assert!(refused(
+            Domain::Entry,
+            &Epoch {
+                store: "11".repeat(16),
+                ..epoch
+            }
+        ));
     }
 
     #[test]

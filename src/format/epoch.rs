@@ -28,7 +28,11 @@ impl Epoch {
     /// Reads `.vault/format` (F-010, F-011).
     pub fn parse(bytes: &[u8]) -> Result<Self, Refusal> {
         let refuse = |why: String| {
-            Refusal::new(Stage::Version, format!("it is no store's format file: {why}")).of(layout::FORMAT)
+            Refusal::new(
+                Stage::Version,
+                format!("it is no store's format file: {why}"),
+            )
+            .of(layout::FORMAT)
         };
         let text = std::str::from_utf8(bytes).map_err(|_| refuse("it is not UTF-8".to_owned()))?;
         let mut fields = Fields::parse(text).map_err(refuse)?;
@@ -42,10 +46,13 @@ impl Epoch {
     pub(super) fn take(fields: &mut Fields) -> Result<Self, Refusal> {
         check_version(fields)?;
         let wrong = |why: String| Refusal::new(Stage::Header, why);
-        let paths = fields.string("paths").and_then(|paths| Fields::required("paths", paths));
+        let paths = fields
+            .string("paths")
+            .and_then(|paths| Fields::required("paths", paths));
         let paths = paths.map_err(wrong)?;
         if paths != PATHS {
-            let reason = format!("it has the path rule \"{paths}\", this program knows \"{PATHS}\"");
+            let reason =
+                format!("it has the path rule \"{paths}\", this program knows \"{PATHS}\"");
             return Err(Refusal::new(Stage::Version, reason));
         }
         Self::take_keys(fields).map_err(wrong)
@@ -58,10 +65,17 @@ impl Epoch {
             return Err("store must be 32 hex digits".to_owned());
         }
         let number = Fields::required("epoch", fields.integer("epoch")?)?;
-        let number = u32::try_from(number).ok().filter(|n| (1..=i32::MAX.unsigned_abs()).contains(n));
+        let number = u32::try_from(number)
+            .ok()
+            .filter(|n| (1..=i32::MAX.unsigned_abs()).contains(n));
         let writer = Fields::required("writer", fields.string("writer")?)?;
-        let writer = WriterPublic::parse(&writer).map_err(|_| "writer is not an Ed25519 key".to_owned())?;
-        Ok(Self { store, number: number.ok_or("epoch is out of range")?, writer })
+        let writer = WriterPublic::parse(writer.as_bytes())
+            .map_err(|_| "writer is not an Ed25519 key".to_owned())?;
+        Ok(Self {
+            store,
+            number: number.ok_or("epoch is out of range")?,
+            writer,
+        })
     }
 
     /// The text of `.vault/format`.
@@ -94,7 +108,12 @@ mod tests {
 
     fn text() -> String {
         let writer = WriterKey::generate().unwrap().public();
-        Epoch { store: "0123456789abcdef".repeat(2), number: 3, writer }.to_text()
+        Epoch {
+            store: "0123456789abcdef".repeat(2),
+            number: 3,
+            writer,
+        }
+        .to_text()
     }
 
     #[test]
@@ -107,10 +126,20 @@ mod tests {
     fn unknown_keys_are_ignored_and_wrong_ones_named() {
         let text = text();
         assert!(Epoch::parse(format!("{text}later = true\n").as_bytes()).is_ok());
-        for (from, to) in [("format = 1", "format = 2"), ("plain", "hidden"), ("epoch = 3", "epoch = 0"),
-            ("epoch = 3", "epoch = 2147483648"), ("0123", "012g"), ("writer = \"", "writer = \"A")] {
+        for (from, to) in [
+            ("format = 1", "format = 2"),
+            ("plain", "hidden"),
+            ("epoch = 3", "epoch = 0"),
+            ("epoch = 3", "epoch = 2147483648"),
+            ("0123", "012g"),
+            ("writer = \"", "writer = \"A"),
+        ] {
             let refusal = Epoch::parse(text.replacen(from, to, 1).as_bytes()).unwrap_err();
-            assert_eq!((refusal.stage, refusal.subject.as_str()), (Stage::Version, ".vault/format"), "{to}");
+            assert_eq!(
+                (refusal.stage, refusal.subject.as_str()),
+                (Stage::Version, ".vault/format"),
+                "{to}"
+            );
         }
     }
 }

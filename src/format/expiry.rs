@@ -9,7 +9,8 @@ use jiff::tz::TimeZone;
 use crate::format::header::whole_seconds;
 
 /// What a person may type for a date, in words for an error.
-pub const ACCEPTED: &str = "a date (2027-02-20), a time from now (90d, 12h, 1y), a time in RFC 3339, or never";
+pub const ACCEPTED: &str =
+    "a date (2027-02-20), a time from now (90d, 12h, 1y), a time in RFC 3339, or never";
 
 /// Reads `2027-02-20`, `90d`, RFC 3339 or `never`; the error is a clause.
 pub fn parse(text: &str, now: Timestamp) -> Result<Option<Timestamp>, String> {
@@ -33,8 +34,15 @@ pub fn parse(text: &str, now: Timestamp) -> Result<Option<Timestamp>, String> {
 pub fn after(text: &str, now: Timestamp) -> Result<Timestamp, String> {
     let wrong = || format!("\"{}\" is not {ACCEPTED}", text.escape_debug());
     let begins_as_number = text.starts_with(|c: char| c.is_ascii_digit());
-    let span: Span = text.parse().ok().filter(|_| begins_as_number).ok_or_else(wrong)?;
-    let later = now.to_zoned(TimeZone::UTC).checked_add(span).map_err(|_| wrong())?;
+    let span: Span = text
+        .parse()
+        .ok()
+        .filter(|_| begins_as_number)
+        .ok_or_else(wrong)?;
+    let later = now
+        .to_zoned(TimeZone::UTC)
+        .checked_add(span)
+        .map_err(|_| wrong())?;
     Ok(whole_seconds(later.timestamp()))
 }
 
@@ -59,7 +67,8 @@ pub fn distance(time: Timestamp, now: Timestamp) -> String {
 /// The date of an instant in UTC, with the time of day only where it is not midnight.
 pub fn show(time: Timestamp) -> String {
     let text = time.to_string();
-    text.strip_suffix("T00:00:00Z").map_or_else(|| text.clone(), str::to_owned)
+    text.strip_suffix("T00:00:00Z")
+        .map_or_else(|| text.clone(), str::to_owned)
 }
 
 #[cfg(test)]
@@ -68,7 +77,9 @@ mod tests {
 
     fn check(text: &str, expected: Option<&str>) {
         let now: Timestamp = "2026-11-22T19:12:00.5Z".parse().unwrap();
-        let time = parse(text, now).ok().map(|time| time.map_or("never".into(), |time| time.to_string()));
+        let time = parse(text, now)
+            .ok()
+            .map(|time| time.map_or("never".into(), |time| time.to_string()));
         assert_eq!(time.as_deref(), expected, "{text}");
     }
 
@@ -81,7 +92,17 @@ mod tests {
         check("12h", Some("2026-11-23T07:12:00Z"));
         check("2w", Some("2026-12-06T19:12:00Z"));
         check("1y", Some("2027-11-22T19:12:00Z"));
-        for bad in ["", "soon", "-3d", "90", "2027-02-30", "2027-02-20T10:00:00", "99999y", "d", "P1D"] {
+        for bad in [
+            "",
+            "soon",
+            "-3d",
+            "90",
+            "2027-02-30",
+            "2027-02-20T10:00:00",
+            "99999y",
+            "d",
+            "P1D",
+        ] {
             check(bad, None);
         }
     }

@@ -67,12 +67,19 @@ impl Header {
     pub fn new(name: &Name, now: Timestamp) -> Self {
         let now = Some(whole_seconds(now));
         let name = name.as_str().to_owned();
-        Self { name, rev: 1, created: now, modified: now, ..Self::default() }
+        Self {
+            name,
+            rev: 1,
+            created: now,
+            modified: now,
+            ..Self::default()
+        }
     }
 
     /// Reads a header's text, without its `sig` line. `version` first, then the fields (F-052, F-053).
     pub fn parse(text: &str) -> Result<Self, Refusal> {
-        let wrong = |why: String| Refusal::new(Stage::Header, format!("its header is wrong: {why}"));
+        let wrong =
+            |why: String| Refusal::new(Stage::Header, format!("its header is wrong: {why}"));
         let mut fields = Fields::parse(text).map_err(wrong)?;
         check_version(&mut fields)?;
         Self::from_fields(fields).map_err(wrong)
@@ -82,7 +89,10 @@ impl Header {
         let rev = Fields::required("rev", fields.integer("rev")?)?;
         let header = Self {
             name: Fields::required("name", fields.string("name")?)?,
-            rev: u64::try_from(rev).ok().filter(|rev| *rev > 0).ok_or("rev must be at least 1")?,
+            rev: u64::try_from(rev)
+                .ok()
+                .filter(|rev| *rev > 0)
+                .ok_or("rev must be at least 1")?,
             kind: fields.string("kind")?,
             provider: fields.string("provider")?,
             scopes: fields.strings("scopes")?,
@@ -101,13 +111,22 @@ impl Header {
             consumers: fields.strings("consumers")?,
             unknown: Vec::new(),
         };
-        let line = |(key, value)| format!("{} = {}", bare_or_quoted(key), inline(value));
-        Ok(Self { unknown: fields.0.iter().map(line).collect(), ..header })
+        let line = |pair: (&String, &toml::Value)| {
+            format!("{} = {}", bare_or_quoted(pair.0), inline(pair.1))
+        };
+        Ok(Self {
+            unknown: fields.0.iter().map(line).collect(),
+            ..header
+        })
     }
 
     /// The header's text, each field on one line, unknown ones last, without a `sig` line.
     pub fn to_text(&self) -> String {
-        let mut out = format!("format = {VERSION}\nname = {}\nrev = {}\n", quote(&self.name), self.rev);
+        let mut out = format!(
+            "format = {VERSION}\nname = {}\nrev = {}\n",
+            quote(&self.name),
+            self.rev
+        );
         for (key, value) in self.lines() {
             out.push_str(&format!("{key} = {value}\n"));
         }
@@ -141,7 +160,9 @@ impl Header {
             ("mode", text(&self.mode)),
             ("consumers", list(&self.consumers)),
         ];
-        all.into_iter().filter_map(|(key, value)| Some((key, value?))).collect()
+        all.into_iter()
+            .filter_map(|(key, value)| Some((key, value?)))
+            .collect()
     }
 
     /// Whether it is expired at this instant: from `expires` on it is.
@@ -156,7 +177,11 @@ impl Header {
 
     /// Whether the two say the same, apart from the revision and its time.
     pub fn same_as(&self, other: &Self) -> bool {
-        let plain = |header: &Self| Self { rev: 0, modified: None, ..header.clone() };
+        let plain = |header: &Self| Self {
+            rev: 0,
+            modified: None,
+            ..header.clone()
+        };
         plain(self) == plain(other)
     }
 }
@@ -171,17 +196,25 @@ pub(super) fn check_version(fields: &mut Fields) -> Result<(), Refusal> {
     match fields.integer("format") {
         Ok(Some(VERSION)) => Ok(()),
         Ok(Some(other)) => {
-            let reason = format!("it has format {other}, this program knows format {VERSION}: upgrade it");
+            let reason =
+                format!("it has format {other}, this program knows format {VERSION}: upgrade it");
             Err(Refusal::new(Stage::Version, reason))
         }
-        Ok(None) => Err(Refusal::new(Stage::Version, "its format version is missing")),
+        Ok(None) => Err(Refusal::new(
+            Stage::Version,
+            "its format version is missing",
+        )),
         Err(why) => Err(Refusal::new(Stage::Version, why)),
     }
 }
 
 fn bare_or_quoted(key: &str) -> String {
     let bare = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-    if !key.is_empty() && key.chars().all(bare) { key.to_owned() } else { quote(key) }
+    if !key.is_empty() && key.chars().all(bare) {
+        key.to_owned()
+    } else {
+        quote(key)
+    }
 }
 
 /// Instants in the local index: seconds since 1970.
@@ -193,13 +226,21 @@ mod seconds {
     use serde::Serializer;
 
     #[allow(clippy::ref_option, reason = "serde's signature")]
-    pub(super) fn serialize<S: Serializer>(time: &Option<Timestamp>, to: S) -> Result<S::Ok, S::Error> {
+    pub(super) fn serialize<S: Serializer>(
+        time: &Option<Timestamp>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
         time.map(Timestamp::as_second).serialize(to)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Timestamp>, D::Error> {
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<Timestamp>, D::Error> {
         let seconds: Option<i64> = Option::deserialize(from)?;
-        seconds.map(Timestamp::from_second).transpose().map_err(serde::de::Error::custom)
+        seconds
+            .map(Timestamp::from_second)
+            .transpose()
+            .map_err(serde::de::Error::custom)
     }
 }
 
@@ -225,7 +266,8 @@ mod tests {
 
     #[test]
     fn a_date_alone_is_midnight_utc() {
-        let header = Header::parse("format = 1\nname = \"a\"\nrev = 1\nexpires = 2027-02-20\n").unwrap();
+        let header =
+            Header::parse("format = 1\nname = \"a\"\nrev = 1\nexpires = 2027-02-20\n").unwrap();
         let midnight: Timestamp = "2027-02-20T00:00:00Z".parse().unwrap();
         assert!(header.is_expired(midnight));
         assert!(!header.is_expired(midnight - jiff::SignedDuration::from_secs(1)));
@@ -238,8 +280,16 @@ mod tests {
             ("format = 2\n", Stage::Version, "format 2"),
             ("format = 1\nrev = 1\n", Stage::Header, "name is missing"),
             ("format = 1\nname = \"a\"\nrev = 0\n", Stage::Header, "rev"),
-            ("format = 1\nname = \"a\"\nrev = 1\nscopes = \"x\"\n", Stage::Header, "scopes"),
-            ("format = 1\nname = \"a\"\nrev = 1\nexpires = 2027-02-20T00:00:00\n", Stage::Header, "expires"),
+            (
+                "format = 1\nname = \"a\"\nrev = 1\nscopes = \"x\"\n",
+                Stage::Header,
+                "scopes",
+            ),
+            (
+                "format = 1\nname = \"a\"\nrev = 1\nexpires = 2027-02-20T00:00:00\n",
+                Stage::Header,
+                "expires",
+            ),
             ("format = 1\nname = \n", Stage::Header, "line 2"),
         ] {
             let refusal = Header::parse(text).unwrap_err();

@@ -46,10 +46,13 @@ impl KeyFile {
     /// Reads a decrypted key file of `member` and holds it against `.vault/format` (F-031 to F-034).
     pub fn parse(plain: Secret, epoch: &Epoch, member: &str) -> Result<Self, Refusal> {
         let document = Document::open(plain, Domain::Keys, epoch)?;
-        let wrong = |why: String| Refusal::new(Stage::Header, format!("its header is wrong: {why}"));
+        let wrong =
+            |why: String| Refusal::new(Stage::Header, format!("its header is wrong: {why}"));
         let mut fields = Fields::parse(&document.header).map_err(wrong)?;
         let stated = Epoch::take(&mut fields)?;
-        let owner = fields.string("member").and_then(|owner| Fields::required("member", owner));
+        let owner = fields
+            .string("member")
+            .and_then(|owner| Fields::required("member", owner));
         let owner = owner.map_err(wrong)?;
         if stated != *epoch || owner != member {
             let reason = "it is for another store, epoch or member than its place says";
@@ -57,12 +60,26 @@ impl KeyFile {
         }
         let past = take_past(&mut fields).map_err(wrong)?;
         let body = Body::parse(&document.body, &past);
-        let body = body.ok_or_else(|| Refusal::new(Stage::Header, "the keys in it are not as they should be"))?;
-        if body.writer_key.as_ref().is_some_and(|key| key.public() != epoch.writer) {
-            return Err(Refusal::new(Stage::Member, "its writer key is not the store's"));
+        let body = body.ok_or_else(|| {
+            Refusal::new(Stage::Header, "the keys in it are not as they should be")
+        })?;
+        if body
+            .writer_key
+            .as_ref()
+            .is_some_and(|key| key.public() != epoch.writer)
+        {
+            return Err(Refusal::new(
+                Stage::Member,
+                "its writer key is not the store's",
+            ));
         }
         let keyed = past.into_iter().zip(body.past);
-        let past = keyed.map(|((number, writer, last), store_key)| PastEpoch { number, writer, last, store_key });
+        let past = keyed.map(|((number, writer, last), store_key)| PastEpoch {
+            number,
+            writer,
+            last,
+            store_key,
+        });
         Ok(Self {
             epoch: stated,
             member: owner,
@@ -84,7 +101,9 @@ impl KeyFile {
         }
         let mut lines = vec![self.store_key.to_line()];
         if !read_only {
-            lines.push(Secret::new([WRITER_LINE, key.seed_text().expose()].concat()));
+            lines.push(Secret::new(
+                [WRITER_LINE, key.seed_text().expose()].concat(),
+            ));
         }
         lines.extend(self.past.iter().map(|past| past.store_key.to_line()));
         let mut body = Vec::with_capacity(lines.iter().map(|line| line.len() + 1).sum());
@@ -100,7 +119,11 @@ impl KeyFile {
     fn past_lines(&self) -> String {
         let line = |past: &PastEpoch| {
             let writer = quote(&past.writer.to_string());
-            format!("{{ epoch = {}, writer = {writer}, last = {} }}", past.number, quote(&past.last))
+            format!(
+                "{{ epoch = {}, writer = {writer}, last = {} }}",
+                past.number,
+                quote(&past.last)
+            )
         };
         self.past.iter().map(line).collect::<Vec<_>>().join(", ")
     }
@@ -125,7 +148,11 @@ impl Body {
         };
         let past_keys: Option<Vec<_>> = lines.map(|line| StoreKey::parse(line).ok()).collect();
         let past_keys = past_keys.filter(|keys| keys.len() == past.len())?;
-        Some(Self { store_key, writer_key, past: past_keys })
+        Some(Self {
+            store_key,
+            writer_key,
+            past: past_keys,
+        })
     }
 }
 
@@ -139,14 +166,17 @@ fn take_past(fields: &mut Fields) -> Result<Vec<PastFields>, String> {
         Some(_) => return Err("past must be an array".to_owned()),
     };
     let one = |value| {
-        let Value::Table(table) = value else { return Err("past must hold tables".to_owned()) };
+        let Value::Table(table) = value else {
+            return Err("past must hold tables".to_owned());
+        };
         let mut fields = Fields(table);
         let number = Fields::required("epoch", fields.integer("epoch")?)?;
         let writer = Fields::required("writer", fields.string("writer")?)?;
         let last = fields.string("last")?.unwrap_or_default();
         Ok((
             u32::try_from(number).map_err(|_| "epoch is out of range".to_owned())?,
-            WriterPublic::parse(&writer).map_err(|_| "writer is not an Ed25519 key".to_owned())?,
+            WriterPublic::parse(writer.as_bytes())
+                .map_err(|_| "writer is not an Ed25519 key".to_owned())?,
             last,
         ))
     };
@@ -159,7 +189,11 @@ mod tests {
 
     fn keys(past: usize) -> KeyFile {
         let writer_key = WriterKey::generate().unwrap();
-        let epoch = Epoch { store: "ab".repeat(16), number: 9, writer: writer_key.public() };
+        let epoch = Epoch {
+            store: "ab".repeat(16),
+            number: 9,
+            writer: writer_key.public(),
+        };
         let old = |n: usize| PastEpoch {
             number: u32::try_from(n).unwrap(),
             writer: WriterKey::generate().unwrap().public(),
@@ -203,10 +237,22 @@ mod tests {
     fn another_member_or_epoch_is_refused() {
         let keys = keys(0);
         let stage = |epoch: &Epoch, member| {
-            KeyFile::parse(plain(&keys, false), epoch, member).err().unwrap().stage
+            KeyFile::parse(plain(&keys, false), epoch, member)
+                .err()
+                .unwrap()
+                .stage
         };
         assert_eq!(stage(&keys.epoch, "phone"), Stage::Member);
-        assert_eq!(stage(&Epoch { number: 8, ..keys.epoch.clone() }, "laptop"), Stage::Signature);
+        assert_eq!(
+            stage(
+                &Epoch {
+                    number: 8,
+                    ..keys.epoch.clone()
+                },
+                "laptop"
+            ),
+            Stage::Signature
+        );
     }
 
     #[test]
@@ -214,12 +260,25 @@ mod tests {
         let mut keys = keys(0);
         let (_, body) = keys.plaintext_for("laptop", false).unwrap();
         let foreign = WriterKey::generate().unwrap();
-        let bad = [keys.store_key.to_line().expose(), b"\n", WRITER_LINE, foreign.seed_text().expose(), b"\n"].concat();
+        let bad = [
+            keys.store_key.to_line().expose(),
+            b"\n",
+            WRITER_LINE,
+            foreign.seed_text().expose(),
+            b"\n",
+        ]
+        .concat();
         assert_eq!(bad.len(), body.len());
         let signer = keys.writer_key.take().unwrap();
         let header = format!("{}member = \"laptop\"\n", keys.epoch.to_text());
         let head = Document::sign(&header, &bad, Domain::Keys, &keys.epoch, &signer);
         let plain = Secret::new([head.as_bytes(), &bad].concat());
-        assert_eq!(KeyFile::parse(plain, &keys.epoch, "laptop").err().unwrap().stage, Stage::Member);
+        assert_eq!(
+            KeyFile::parse(plain, &keys.epoch, "laptop")
+                .err()
+                .unwrap()
+                .stage,
+            Stage::Member
+        );
     }
 }

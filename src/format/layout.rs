@@ -50,12 +50,20 @@ pub fn place_of(path: &str) -> Result<Place, &'static str> {
         _ => {}
     }
     if let Some(own) = path.strip_prefix(".vault/") {
-        let member = own.strip_prefix("keys/").and_then(|file| file.strip_suffix(SUFFIX));
+        let member = own
+            .strip_prefix("keys/")
+            .and_then(|file| file.strip_suffix(SUFFIX));
         let member = member.filter(|name| is_member_name(name));
-        return member.map(|name| Place::Key(name.to_owned())).ok_or("it is not a file of a store");
+        return member
+            .map(|name| Place::Key(name.to_owned()))
+            .ok_or("it is not a file of a store");
     }
-    let name = path.strip_suffix(SUFFIX).ok_or("it is not an entry: it does not end in \".age\"")?;
-    Name::parse(name).map(Place::Entry).map_err(|bad| bad.reason)
+    let name = path
+        .strip_suffix(SUFFIX)
+        .ok_or("it is not an entry: it does not end in \".age\"")?;
+    Name::parse(name)
+        .map(Place::Entry)
+        .map_err(|bad| bad.reason)
 }
 
 /// Whether a text may name a member: what is safe as a file's name on every system (section 4).
@@ -63,7 +71,9 @@ pub fn is_member_name(text: &str) -> bool {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     text.len() <= 64
         && text.starts_with(plain)
-        && text.chars().all(|c| plain(c) || matches!(c, '-' | '_' | '.'))
+        && text
+            .chars()
+            .all(|c| plain(c) || matches!(c, '-' | '_' | '.'))
         && Name::parse(text).is_ok()
 }
 
@@ -74,18 +84,38 @@ mod tests {
     #[test]
     fn a_path_stands_for_one_thing_or_nothing() {
         assert_eq!(place_of(".vault/format"), Ok(Place::Format));
-        assert_eq!(place_of(".vault/keys/laptop.age"), Ok(Place::Key("laptop".into())));
+        assert_eq!(
+            place_of(".vault/keys/laptop.age"),
+            Ok(Place::Key("laptop".into()))
+        );
         let name = Name::parse("github/ci").unwrap();
         assert_eq!(place_of(&path_of(&name)), Ok(Place::Entry(name)));
-        for bad in [".vault/x", ".vault/keys/UP.age", ".vault/keys/.age", ".gitattributes", "a/README.md", "a/.x.age", ".age"] {
+        for bad in [
+            ".vault/x",
+            ".vault/keys/UP.age",
+            ".vault/keys/.age",
+            ".gitattributes",
+            "a/README.md",
+            "a/.x.age",
+            ".age",
+        ] {
             assert!(place_of(bad).is_err(), "{bad}");
         }
     }
 
     #[test]
     fn member_names_are_harmless_file_names() {
-        for (text, ok) in [("laptop", true), ("a-b_c.d1", true), ("", false), ("Laptop", false), ("-a", false),
-            ("nul", false), ("a.", false), ("a.age", false), ("a/b", false)] {
+        for (text, ok) in [
+            ("laptop", true),
+            ("a-b_c.d1", true),
+            ("", false),
+            ("Laptop", false),
+            ("-a", false),
+            ("nul", false),
+            ("a.", false),
+            ("a.age", false),
+            ("a/b", false),
+        ] {
             assert_eq!(is_member_name(text), ok, "{text}");
         }
     }

@@ -57,10 +57,14 @@ impl Role {
 impl Members {
     /// Reads a verified list (F-040). Whether `rev` is fresh is the store's question.
     pub fn of_document(document: &Document) -> Result<Self, Refusal> {
-        let wrong = |why: String| Refusal::new(Stage::Header, format!("its content is wrong: {why}"));
+        let wrong =
+            |why: String| Refusal::new(Stage::Header, format!("its content is wrong: {why}"));
         let mut header = Fields::parse(&document.header).map_err(wrong)?;
         check_version(&mut header)?;
-        let rev = header.integer("rev").and_then(|rev| Fields::required("rev", rev)).map_err(wrong)?;
+        let rev = header
+            .integer("rev")
+            .and_then(|rev| Fields::required("rev", rev))
+            .map_err(wrong)?;
         let rev = u64::try_from(rev).ok().filter(|rev| *rev > 0);
         let rev = rev.ok_or_else(|| wrong("rev must be at least 1".to_owned()))?;
         let body = std::str::from_utf8(document.body.expose());
@@ -96,7 +100,9 @@ fn take_members(mut fields: Fields) -> Result<Vec<Member>, String> {
     };
     let mut members: Vec<Member> = Vec::with_capacity(list.len());
     for value in list {
-        let Value::Table(table) = value else { return Err("member must hold tables".to_owned()) };
+        let Value::Table(table) = value else {
+            return Err("member must hold tables".to_owned());
+        };
         let member = take_member(Fields(table))?;
         if members.iter().any(|other| other.name == member.name) {
             return Err(format!("the member \"{}\" is there twice", member.name));
@@ -109,15 +115,24 @@ fn take_members(mut fields: Fields) -> Result<Vec<Member>, String> {
 fn take_member(mut fields: Fields) -> Result<Member, String> {
     let name = Fields::required("name", fields.string("name")?)?;
     if !is_member_name(&name) {
-        return Err(format!("\"{}\" is not a member's name", name.escape_debug()));
+        return Err(format!(
+            "\"{}\" is not a member's name",
+            name.escape_debug()
+        ));
     }
     let recipient = Fields::required("recipient", fields.string("recipient")?)?;
     let recipient = Recipient::parse(&recipient);
-    let recipient = recipient.map_err(|error| format!("the recipient of \"{name}\" is wrong: {error}"))?;
+    let recipient =
+        recipient.map_err(|error| format!("the recipient of \"{name}\" is wrong: {error}"))?;
     let role = match Fields::required("role", fields.string("role")?)?.as_str() {
         "writer" => Role::Writer,
         "reader" => Role::Reader,
         _ => return Err(format!("the role of \"{name}\" must be writer or reader")),
     };
-    Ok(Member { name, recipient, role, added: fields.time("added")? })
+    Ok(Member {
+        name,
+        recipient,
+        role,
+        added: fields.time("added")?,
+    })
 }

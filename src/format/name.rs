@@ -30,7 +30,12 @@ pub struct BadName {
 
 impl fmt::Display for BadName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "\"{}\" is not a name: {}", self.text.escape_debug(), self.reason)
+        write!(
+            f,
+            "\"{}\" is not a name: {}",
+            self.text.escape_debug(),
+            self.reason
+        )
     }
 }
 
@@ -41,7 +46,10 @@ impl Name {
     pub fn parse(text: &str) -> Result<Self, BadName> {
         match fault(text) {
             None => Ok(Self(text.to_owned())),
-            Some(reason) => Err(BadName { text: text.to_owned(), reason }),
+            Some(reason) => Err(BadName {
+                text: text.to_owned(),
+                reason,
+            }),
         }
     }
 
@@ -73,7 +81,10 @@ impl Name {
 
     /// Whether the two clash on a system that does not tell case (F-021).
     pub fn clashes_with(&self, other: &Self) -> bool {
-        let pair = self.components().zip(other.components()).find(|(a, b)| a != b);
+        let pair = self
+            .components()
+            .zip(other.components())
+            .find(|(a, b)| a != b);
         pair.is_some_and(|(a, b)| a.to_lowercase() == b.to_lowercase())
     }
 }
@@ -146,13 +157,19 @@ fn character_fault(c: char) -> Option<&'static str> {
 }
 
 fn ends_with_age(component: &str) -> bool {
-    let tail = component.len().checked_sub(4).and_then(|at| component.get(at..));
+    let tail = component
+        .len()
+        .checked_sub(4)
+        .and_then(|at| component.get(at..));
     tail.is_some_and(|tail| tail.eq_ignore_ascii_case(".age"))
 }
 
 fn is_device(component: &str) -> bool {
     let stem = component.split('.').next().unwrap_or(component).trim_end();
-    if ["con", "prn", "aux", "nul"].iter().any(|name| stem.eq_ignore_ascii_case(name)) {
+    if ["con", "prn", "aux", "nul"]
+        .iter()
+        .any(|name| stem.eq_ignore_ascii_case(name))
+    {
         return true;
     }
     let (word, digit) = match stem.char_indices().last() {
@@ -173,7 +190,18 @@ mod tests {
 
     #[test]
     fn names_that_are_let_through() {
-        for text in ["a", "github/ci", "Grüße/日本語", "a b", "a@b+c=d", "con2", "com0", "x.age2", "a'\"$(x)", "…"] {
+        for text in [
+            "a",
+            "github/ci",
+            "Grüße/日本語",
+            "a b",
+            "a@b+c=d",
+            "con2",
+            "com0",
+            "x.age2",
+            "a'\"$(x)",
+            "…",
+        ] {
             check(text, true);
         }
         check(&"x".repeat(200), true);
@@ -183,9 +211,38 @@ mod tests {
     #[test]
     fn names_that_are_refused() {
         for text in [
-            "", "/", "a//b", "/a", "a/", ".", "..", "a/../b", ".git/x", "-rf", "a/-x", "a\\b", "c:d", "a\nb", "a\u{7f}",
-            "a\u{202e}b", "a\u{200b}", "a\u{a0}b", "a\u{2028}", "a.", "a ", " a", "a /b", "NUL", "con.txt", "Com1", "lpt9.age.x",
-            "x.age", "x.AGE/y", "e\u{301}", "a\u{e000}", "a\u{378}",
+            "",
+            "/",
+            "a//b",
+            "/a",
+            "a/",
+            ".",
+            "..",
+            "a/../b",
+            ".git/x",
+            "-rf",
+            "a/-x",
+            "a\\b",
+            "c:d",
+            "a\nb",
+            "a\u{7f}",
+            "a\u{202e}b",
+            "a\u{200b}",
+            "a\u{a0}b",
+            "a\u{2028}",
+            "a.",
+            "a ",
+            " a",
+            "a /b",
+            "NUL",
+            "con.txt",
+            "Com1",
+            "lpt9.age.x",
+            "x.age",
+            "x.AGE/y",
+            "e\u{301}",
+            "a\u{e000}",
+            "a\u{378}",
         ] {
             check(text, false);
         }

@@ -59,7 +59,11 @@ pub struct Refusal {
 impl Refusal {
     /// A refusal without a subject yet; the caller that knows the path adds it with [`Refusal::of`].
     pub fn new(stage: Stage, reason: impl Into<String>) -> Self {
-        Self { stage, subject: String::new(), reason: reason.into() }
+        Self {
+            stage,
+            subject: String::new(),
+            reason: reason.into(),
+        }
     }
 
     /// The same refusal, of this subject, unless a deeper layer has named one already.
@@ -74,7 +78,13 @@ impl Refusal {
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "\"{}\" is refused: {} ({})", self.subject, self.reason, self.stage.word())
+        write!(
+            f,
+            "\"{}\" is refused: {} ({})",
+            self.subject,
+            self.reason,
+            self.stage.word()
+        )
     }
 }
 

@@ -25,12 +25,14 @@ pub fn seal(unsealed: &[u8], epoch: &Epoch, key: &WriterKey) -> Vec<u8> {
 /// Verifies the seal of a raw commit (F-080's trailer, F-081). Its headers are the git layer's to check.
 pub fn verify(raw: &[u8], epoch: &Epoch) -> Result<(), Refusal> {
     let refuse = |reason: &str| Refusal::new(Stage::Seal, reason);
-    let (covered, signature) = split(raw).ok_or_else(|| refuse("it has no seal: it was not made by vault"))?;
+    let (covered, signature) =
+        split(raw).ok_or_else(|| refuse("it has no seal: it was not made by vault"))?;
     if begins_twice(covered) {
         return Err(refuse("it has more than one seal"));
     }
     let verified = epoch.writer.verify(&message(epoch, covered), signature);
-    verified.map_err(|_| refuse("its seal is not the store's: it was altered, or comes from elsewhere"))
+    verified
+        .map_err(|_| refuse("its seal is not the store's: it was altered, or comes from elsewhere"))
 }
 
 /// The covered bytes and the signature's text, if the last line is a seal after an empty line.
@@ -43,7 +45,9 @@ fn split(raw: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 fn begins_twice(covered: &[u8]) -> bool {
-    covered.split(|byte| *byte == b'\n').any(|line| line.starts_with(TRAILER))
+    covered
+        .split(|byte| *byte == b'\n')
+        .any(|line| line.starts_with(TRAILER))
 }
 
 fn message(epoch: &Epoch, covered: &[u8]) -> Message {
@@ -56,8 +60,16 @@ mod tests {
 
     fn sealed() -> (Epoch, Vec<u8>) {
         let key = WriterKey::generate().unwrap();
-        let epoch = Epoch { store: "cd".repeat(16), number: 1, writer: key.public() };
-        let raw = seal(b"tree 00\nauthor a <b> 0 +0000\ncommitter a <b> 0 +0000\n\nadd x\n", &epoch, &key);
+        let epoch = Epoch {
+            store: "cd".repeat(16),
+            number: 1,
+            writer: key.public(),
+        };
+        let raw = seal(
+            b"tree 00\nauthor a <b> 0 +0000\ncommitter a <b> 0 +0000\n\nadd x\n",
+            &epoch,
+            &key,
+        );
         (epoch, raw)
     }
 

@@ -13,8 +13,13 @@ impl Fields {
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let table: Result<Table, _> = text.parse();
         table.map(Self).map_err(|error| {
-            let line = error.span().map_or(1, |span| 1 + newlines(text, span.start));
-            format!("its line {line} is not TOML: {}", first_line(error.message()))
+            let line = error
+                .span()
+                .map_or(1, |span| 1 + newlines(text, span.start));
+            format!(
+                "its line {line} is not TOML: {}",
+                first_line(error.message())
+            )
         })
     }
 
@@ -59,7 +64,9 @@ impl Fields {
     pub(super) fn time(&mut self, key: &str) -> Result<Option<Timestamp>, String> {
         match self.0.remove(key) {
             None => Ok(None),
-            Some(Value::Datetime(time)) => instant(&time).map(Some).map_err(|why| format!("{key} {why}")),
+            Some(Value::Datetime(time)) => instant(&time)
+                .map(Some)
+                .map_err(|why| format!("{key} {why}")),
             Some(_) => Err(format!("{key} must be a date, such as 2027-02-20")),
         }
     }
@@ -76,7 +83,9 @@ fn instant(time: &toml::value::Datetime) -> Result<Timestamp, String> {
     match (time.date, time.time, time.offset) {
         (Some(_), None, None) => {
             let date: Date = text.parse().map_err(|_| "is not a date".to_owned())?;
-            let start = date.to_zoned(TimeZone::UTC).map_err(|_| "is out of range".to_owned())?;
+            let start = date
+                .to_zoned(TimeZone::UTC)
+                .map_err(|_| "is out of range".to_owned())?;
             Ok(start.timestamp())
         }
         (Some(_), Some(_), Some(_)) => text.parse().map_err(|_| "is out of range".to_owned()),
@@ -90,7 +99,9 @@ pub(super) fn inline(value: &Value) -> String {
         Value::String(text) => quote(text),
         Value::Array(items) => format!("[{}]", join(items.iter().map(inline))),
         Value::Table(table) => {
-            let pairs = table.iter().map(|(key, value)| format!("{} = {}", quote(key), inline(value)));
+            let pairs = table
+                .iter()
+                .map(|(key, value)| format!("{} = {}", quote(key), inline(value)));
             format!("{{ {} }}", join(pairs))
         }
         other => other.to_string(),

@@ -25,7 +25,12 @@ impl fmt::Display for Denied {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Expired { name, since, now } => {
-                write!(f, "\"{name}\" expired {} (on {})", expiry::distance(*since, *now), expiry::show(*since))
+                write!(
+                    f,
+                    "\"{name}\" expired {} (on {})",
+                    expiry::distance(*since, *now),
+                    expiry::show(*since)
+                )
             }
         }
     }
@@ -36,9 +41,11 @@ impl std::error::Error for Denied {}
 /// An expired entry is handed out only where that was asked for.
 pub fn check(header: &Header, now: Timestamp, allow_expired: bool) -> Result<(), Denied> {
     match header.expires {
-        Some(since) if now >= since && !allow_expired => {
-            Err(Denied::Expired { name: header.name.clone(), since, now })
-        }
+        Some(since) if now >= since && !allow_expired => Err(Denied::Expired {
+            name: header.name.clone(),
+            since,
+            now,
+        }),
         _ => Ok(()),
     }
 }

@@ -34,16 +34,29 @@ impl Filter {
     /// Whether an entry is meant.
     pub fn accepts(&self, header: &Header) -> bool {
         let all = |wanted: &[String], have: &[String]| wanted.iter().all(|one| have.contains(one));
-        let under = |prefix: &String| Name::parse(&header.name).is_ok_and(|name| name.is_under(prefix));
-        (self.profiles.is_empty() || self.profiles.iter().any(|profile| header.profiles.contains(profile)))
+        let under =
+            |prefix: &String| Name::parse(&header.name).is_ok_and(|name| name.is_under(prefix));
+        (self.profiles.is_empty()
+            || self
+                .profiles
+                .iter()
+                .any(|profile| header.profiles.contains(profile)))
             && self.under.as_ref().is_none_or(under)
             && all(&self.scopes, &header.scopes)
             && all(&self.tags, &header.tags)
-            && self.provider.as_ref().is_none_or(|wanted| header.provider.as_ref() == Some(wanted))
+            && self
+                .provider
+                .as_ref()
+                .is_none_or(|wanted| header.provider.as_ref() == Some(wanted))
             && self.env.as_ref().is_none_or(|wanted| {
-                header.env.as_ref().is_some_and(|env| wanted.is_empty() || env == wanted)
+                header
+                    .env
+                    .as_ref()
+                    .is_some_and(|env| wanted.is_empty() || env == wanted)
             })
-            && self.expiring_before.is_none_or(|limit| header.expires.is_some_and(|at| at < limit))
+            && self
+                .expiring_before
+                .is_none_or(|limit| header.expires.is_some_and(|at| at < limit))
             && self.expired_at.is_none_or(|now| header.is_expired(now))
     }
 }
@@ -70,16 +83,77 @@ mod tests {
         let base = Filter::default();
         let list = |text: &str| vec![text.to_owned()];
         check(&base, true);
-        check(&Filter { profiles: vec!["x".into(), "ci".into()], ..base.clone() }, true);
-        check(&Filter { profiles: list("x"), ..base.clone() }, false);
-        check(&Filter { under: Some("github".into()), scopes: list("repo"), ..base.clone() }, true);
-        check(&Filter { under: Some("git".into()), ..base.clone() }, false);
-        check(&Filter { scopes: vec!["repo".into(), "gist".into()], ..base.clone() }, false);
-        check(&Filter { env: Some(String::new()), ..base.clone() }, true);
-        check(&Filter { env: Some("X".into()), ..base.clone() }, false);
+        check(
+            &Filter {
+                profiles: vec!["x".into(), "ci".into()],
+                ..base.clone()
+            },
+            true,
+        );
+        check(
+            &Filter {
+                profiles: list("x"),
+                ..base.clone()
+            },
+            false,
+        );
+        check(
+            &Filter {
+                under: Some("github".into()),
+                scopes: list("repo"),
+                ..base.clone()
+            },
+            true,
+        );
+        check(
+            &Filter {
+                under: Some("git".into()),
+                ..base.clone()
+            },
+            false,
+        );
+        check(
+            &Filter {
+                scopes: vec!["repo".into(), "gist".into()],
+                ..base.clone()
+            },
+            false,
+        );
+        check(
+            &Filter {
+                env: Some(String::new()),
+                ..base.clone()
+            },
+            true,
+        );
+        check(
+            &Filter {
+                env: Some("X".into()),
+                ..base.clone()
+            },
+            false,
+        );
         let at = |text: &str| Some(text.parse().unwrap());
-        check(&Filter { expiring_before: at("2027-02-20T00:00:01Z"), ..base.clone() }, true);
-        check(&Filter { expiring_before: at("2027-02-20T00:00:00Z"), ..base.clone() }, false);
-        check(&Filter { expired_at: at("2027-02-20T00:00:00Z"), ..base }, true);
+        check(
+            &Filter {
+                expiring_before: at("2027-02-20T00:00:01Z"),
+                ..base.clone()
+            },
+            true,
+        );
+        check(
+            &Filter {
+                expiring_before: at("2027-02-20T00:00:00Z"),
+                ..base.clone()
+            },
+            false,
+        );
+        check(
+            &Filter {
+                expired_at: at("2027-02-20T00:00:00Z"),
+                ..base
+            },
+            true,
+        );
     }
 }

@@ -72,11 +72,20 @@ impl fmt::Display for Error {
         match self {
             Self::NoIdentity(path) => write!(f, "there is no identity at {}", path.display()),
             Self::NoKeyFits { source, members } => {
-                write!(f, "the identity in {source} opens none of the store's key files ({})", members.join(", "))
+                write!(
+                    f,
+                    "the identity in {source} opens none of the store's key files ({})",
+                    members.join(", ")
+                )
             }
             Self::WrongPassphrase(source) => write!(f, "the passphrase does not open {source}"),
-            Self::CannotAsk(source) => write!(f, "{source} needs a passphrase, and there is no terminal to ask on"),
-            Self::Identity { source, error } => write!(f, "the identity in {source} cannot be used: {error}"),
+            Self::CannotAsk(source) => write!(
+                f,
+                "{source} needs a passphrase, and there is no terminal to ask on"
+            ),
+            Self::Identity { source, error } => {
+                write!(f, "the identity in {source} cannot be used: {error}")
+            }
             Self::Store(error) => error.fmt(f),
         }
     }
@@ -164,7 +173,10 @@ fn open(store: &Store, source: &Source, prompt: &Arc<dyn Prompt>) -> Result<KeyF
             return Ok(keys);
         }
     }
-    Err(Error::NoKeyFits { source: source.label(), members })
+    Err(Error::NoKeyFits {
+        source: source.label(),
+        members,
+    })
 }
 
 /// The keys, if the identities open this member's key file.
@@ -175,7 +187,9 @@ fn try_member(
     member: &str,
 ) -> Result<Option<KeyFile>, Error> {
     let path = layout::key_path(member);
-    let Some(bytes) = store.dir.read(Path::new(&path), KEYS_MAX_BYTES)? else { return Ok(None) };
+    let Some(bytes) = store.dir.read(Path::new(&path), KEYS_MAX_BYTES)? else {
+        return Ok(None);
+    };
     let limit = usize::try_from(KEYS_MAX_BYTES).unwrap_or(usize::MAX);
     let plain = match file::open_with(&bytes, identities, limit) {
         Ok(plain) => plain,
@@ -197,7 +211,10 @@ fn from_file(bytes: &Secret, label: &str, prompt: &Arc<dyn Prompt>) -> crypto::R
     let mut attempts = 1;
     loop {
         let read = Identities::from_file(bytes, label, Arc::clone(prompt));
-        if !matches!(read, Err(crypto::Error::WrongPassphrase)) || attempts >= ATTEMPTS || !prompt.can_repeat() {
+        if !matches!(read, Err(crypto::Error::WrongPassphrase))
+            || attempts >= ATTEMPTS
+            || !prompt.can_repeat()
+        {
             return read;
         }
         prompt.message("that passphrase does not open it, try again");
@@ -209,6 +226,9 @@ fn unlocked_error(source: &str, error: crypto::Error) -> Error {
     match error {
         crypto::Error::WrongPassphrase => Error::WrongPassphrase(source.to_owned()),
         crypto::Error::NeedPassphrase => Error::CannotAsk(source.to_owned()),
-        error => Error::Identity { source: source.to_owned(), error },
+        error => Error::Identity {
+            source: source.to_owned(),
+            error,
+        },
     }
 }

@@ -31,7 +31,11 @@ impl Asking {
     }
 
     fn terminal(&self) -> Option<Terminal> {
-        if self.is_unattended { None } else { Terminal::open(self.term.as_deref()) }
+        if self.is_unattended {
+            None
+        } else {
+            Terminal::open(self.term.as_deref())
+        }
     }
 }
 
@@ -39,7 +43,9 @@ impl Prompt for Asking {
     fn passphrase(&self, what: &str) -> Option<Secret> {
         if let Some(command) = &self.command {
             let kept = self.vars.iter().filter(|(key, _)| key != "AGEVAULT_KEY");
-            let vars: Vec<_> = kept.map(|(key, value)| (key.as_os_str(), value.as_os_str())).collect();
+            let vars: Vec<_> = kept
+                .map(|(key, value)| (key.as_os_str(), value.as_os_str()))
+                .collect();
             return process::capture(command, &vars).ok();
         }
         self.terminal()?.ask_hidden(&format!("{what}: ")).ok()

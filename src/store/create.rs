@@ -21,7 +21,8 @@ use crate::format::members::Members;
 use crate::format::members::Role;
 use crate::git::Ident;
 use crate::git::Repo;
-use crate::git::commit_text;
+use crate::git::object::commit_text;
+use crate::git::run::Git;
 use crate::secret::Secret;
 use crate::store::Error;
 use crate::store::Store;
@@ -43,8 +44,8 @@ pub struct Plan<'p> {
     pub members: Vec<(String, Recipient)>,
     /// Now.
     pub now: Timestamp,
-    /// The author of the first commit; `None` for a store without git.
-    pub author: Option<Ident>,
+    /// The git that makes the repository; `None` for a store without one.
+    pub git: Option<Git>,
 }
 
 /// A store just made, and its keys.
@@ -58,7 +59,10 @@ pub struct Founding {
 impl Store {
     /// Makes a store. What stands at the path already is never touched.
     pub fn create(plan: &Plan<'_>) -> Result<Founding, Error> {
-        let name = plan.path.file_name().ok_or_else(|| Error::Occupied(plan.path.to_owned()))?;
+        let name = plan
+            .path
+            .file_name()
+            .ok_or_else(|| Error::Occupied(plan.path.to_owned()))?;
         let parent = plan.path.parent().unwrap_or(Path::new("/"));
         fs::make_private(parent)?;
         let parent = fs::canonical(parent).ok_or_else(|| Error::NoStore(parent.to_owned()))?;
@@ -79,7 +83,10 @@ impl Store {
         if let Some(commit) = commit {
             state.set_shown(&commit)?;
         }
-        Ok(Founding { store: Store::open(&path, plan.state_home, None)?, keys })
+        Ok(Founding {
+            store: Store::open(&path, plan.state_home, None)?,
+            keys,
+        })
     }
 }
 
@@ -94,10 +101,24 @@ fn check_free(path: &Path) -> Result<(), Error> {
 
 fn new_keys(plan: &Plan<'_>) -> Result<KeyFile, Error> {
     let writer_key = WriterKey::generate()?;
-    let epoch = Epoch { store: random_hex(16)?, number: 1, writer: writer_key.public() };
-    let member = plan.members.first().map(|(name, _)| name.clone()).unwrap_or_default();
+    let epoch = Epoch {
+        store: random_hex(16)?,
+        number: 1,
+        writer: writer_key.public(),
+    };
+    let member = plan
+        .members
+        .first()
+        .map(|(name, _)| name.clone())
+        .unwrap_or_default();
     let store_key = StoreKey::generate();
-    Ok(KeyFile { epoch, member, store_key, writer_key: Some(writer_key), past: Vec::new() })
+    Ok(KeyFile {
+        epoch,
+        member,
+        store_key,
+        writer_key: Some(writer_key),
+        past: Vec::new(),
+    })
 }
 
 /// Fills the folder that will become the store; the id of its first commit, if it has git.
@@ -111,27 +132,33 @@ fn fill(temp: &Path, plan: &Plan<'_>, keys: &KeyFile) -> Result<Option<String>, 
     for (path, bytes) in &files {
         dir.replace(Path::new(path), bytes)?;
     }
-    let Some(author) = &plan.author else { return Ok(None) };
-    Repo::init(temp)?;
-    let repo = Repo::open(temp)?.ok_or(Error::NoRepository)?;
+    let Some(git) = &plan.git else {
+        return Ok(None);
+    };
+    let git = git.at(temp);
+    let author = git.author();
+    let repo = Repo::init(&git)?;
+    let author = Ident::of(author, plan.now);
     let mut edits = Vec::new();
     for (path, bytes) in &files {
         edits.push((path.clone(), Some(repo.write_blob(bytes)?)));
     }
     let head = repo.head()?;
     let tree = repo.edit_tree(None, &edits)?;
-    let raw = commit_text(&tree, &[], author, FIRST_MESSAGE);
+    let raw = commit_text(&tree, &[], &author, FIRST_MESSAGE);
     let commit = repo.write_commit(&keys.seal(&raw)?)?;
-    repo.sync_objects()?;
-    repo.move_head(&head, commit, FIRST_MESSAGE)?;
-    repo.update_index(&edits, temp)?;
+    repo.move_head(&head, commit, &author, FIRST_MESSAGE)?;
+    repo.update_index(&edits)?;
     Ok(Some(commit.to_string()))
 }
 
 /// The encrypted key file of a member.
 fn key_file(keys: &KeyFile, member: &str, recipient: &Recipient) -> Result<Vec<u8>, Error> {
     let (head, body) = keys.plaintext_for(member, false).ok_or(Error::ReadOnly)?;
-    let file = file::encrypt(&[head.as_bytes(), body.expose()], std::slice::from_ref(recipient));
+    let file = file::encrypt(
+        &[head.as_bytes(), body.expose()],
+        std::slice::from_ref(recipient),
+    );
     file.map_err(|error: crypto::Error| error.into())
 }
 
@@ -143,7 +170,10 @@ fn member_list(plan: &Plan<'_>, keys: &KeyFile) -> Result<Vec<u8>, Error> {
         role: Role::Writer,
         added,
     };
-    let members = Members { rev: 1, list: plan.members.iter().map(member).collect() };
+    let members = Members {
+        rev: 1,
+        list: plan.members.iter().map(member).collect(),
+    };
     let (header, body) = members.to_texts();
     keys.make(&header, &Secret::new(body.into_bytes()), Domain::Members)
 }

@@ -69,14 +69,22 @@ impl Store {
             .collect();
         match self.members(keeper) {
             Ok(members) => {
-                let listed: Vec<_> = members.list.iter().map(|member| member.name.clone()).collect();
+                let listed: Vec<_> = members
+                    .list
+                    .iter()
+                    .map(|member| member.name.clone())
+                    .collect();
                 let files = self.key_files()?;
                 for file in files.iter().filter(|file| !listed.contains(file)) {
-                    let problem = "a key file of nobody on the member list: remove it if you did not add it";
+                    let problem =
+                        "a key file of nobody on the member list: remove it if you did not add it";
                     findings.push(finding(&layout::key_path(file), problem));
                 }
                 for member in listed.iter().filter(|member| !files.contains(member)) {
-                    findings.push(finding(member, "a member without a key file cannot open the store"));
+                    findings.push(finding(
+                        member,
+                        "a member without a key file cannot open the store",
+                    ));
                 }
             }
             Err(error) => findings.push(finding(layout::MEMBERS, &error.to_string())),
@@ -98,35 +106,60 @@ impl Store {
                     fs::make_private(self.state.path())?.replace(&aside, &bytes)?;
                 }
                 self.dir.replace(path, &repo.blob(id, ENTRY_MAX_BYTES)?)?;
-                Ok(repo.update_index(&[(finding.subject.clone(), Some(id))], self.path())?)
+                Ok(repo.update_index(&[(finding.subject.clone(), Some(id))])?)
             }
         }
     }
 
     fn examine_file(&self, one: &Found) -> Result<Option<Finding>, Error> {
         let subject = one.path.to_string_lossy().into_owned();
-        let last = one.path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+        let last = one
+            .path
+            .file_name()
+            .map(|name| name.to_string_lossy())
+            .unwrap_or_default();
         if last.starts_with(TEMP_PREFIX) && one.kind == Kind::File {
             let problem = "a temporary file that an interrupted command left behind".to_owned();
-            return Ok(Some(Finding { subject, problem, remedy: Some(Remedy::RemoveLeftover) }));
+            return Ok(Some(Finding {
+                subject,
+                problem,
+                remedy: Some(Remedy::RemoveLeftover),
+            }));
         }
         let wanted = match one.kind {
-            Kind::Link => return Ok(Some(finding(&subject, "a symbolic link: never followed, remove it"))),
-            Kind::Special => return Ok(Some(finding(&subject, "a socket, pipe or device: never opened, remove it"))),
+            Kind::Link => {
+                return Ok(Some(finding(
+                    &subject,
+                    "a symbolic link: never followed, remove it",
+                )));
+            }
+            Kind::Special => {
+                return Ok(Some(finding(
+                    &subject,
+                    "a socket, pipe or device: never opened, remove it",
+                )));
+            }
             Kind::Folder => FOLDER_MODE,
             Kind::File => FILE_MODE,
         };
         if one.kind == Kind::File
             && let Err(reason) = layout::place_of(&subject)
         {
-            return Ok(Some(finding(&subject, &format!("not part of the store ({reason}): move it elsewhere"))));
+            return Ok(Some(finding(
+                &subject,
+                &format!("not part of the store ({reason}): move it elsewhere"),
+            )));
         }
         let mode = self.dir.stat(&one.path)?.map_or(wanted, |stat| stat.mode);
         if mode & 0o077 == 0 && mode & wanted == wanted {
             return Ok(None);
         }
         let problem = format!("mode {mode:04o} instead of {wanted:04o}");
-        Ok(Some(Finding { subject, problem, remedy: Some(Remedy::SetMode(wanted)) }))
+        Ok(Some(Finding {
+            subject,
+            problem,
+            remedy: Some(Remedy::SetMode(wanted)),
+        }))
     }
 
     /// Compares the work tree with the head, and the head with its seal.
@@ -134,7 +167,12 @@ impl Store {
         let mut findings: Vec<Finding> = repo
             .dangerous_config()?
             .into_iter()
-            .map(|key| finding(&key, "a setting in the repository's own config that could run a program: remove it"))
+            .map(|key| {
+                finding(
+                    &key,
+                    "a setting in the repository's own config that could run a program: remove it",
+                )
+            })
             .collect();
         let Some(head) = repo.head()?.commit else {
             findings.push(finding(".git", "the repository has no commit"));
@@ -143,29 +181,50 @@ impl Store {
         if let Err(refusal) = seal::verify(&repo.commit(head)?.raw, &self.epoch) {
             findings.push(finding(&head.to_string(), &refusal.reason));
         }
-        let mut committed: BTreeMap<String, Id> =
-            repo.files(head)?.into_iter().map(|file| (file.path, file.id)).collect();
+        let mut committed: BTreeMap<String, Id> = repo
+            .files(head)?
+            .into_iter()
+            .map(|file| (file.path, file.id))
+            .collect();
         for one in found.iter().filter(|one| one.kind == Kind::File) {
-            let Some(path) = one.path.to_str().filter(|path| layout::place_of(path).is_ok()) else { continue };
+            let Some(path) = one
+                .path
+                .to_str()
+                .filter(|path| layout::place_of(path).is_ok())
+            else {
+                continue;
+            };
             match committed.remove(path) {
-                None => findings.push(finding(path, "not in the last commit: it was not written by vault")),
-                Some(id) => findings.extend(self.differs(repo, path, id)?),
+                None => findings.push(finding(
+                    path,
+                    "not in the last commit: it was not written by vault",
+                )),
+                Some(id) => findings.extend(self.differs(path, id)?),
             }
         }
         for (path, id) in committed {
             let problem = "missing from the work tree, and in the last commit".to_owned();
-            findings.push(Finding { subject: path, problem, remedy: Some(Remedy::WriteCommitted(id)) });
+            findings.push(Finding {
+                subject: path,
+                problem,
+                remedy: Some(Remedy::WriteCommitted(id)),
+            });
         }
         Ok(findings)
     }
 
-    fn differs(&self, repo: &Repo, path: &str, id: Id) -> Result<Option<Finding>, Error> {
+    fn differs(&self, path: &str, id: Id) -> Result<Option<Finding>, Error> {
         let now = self.dir.read(Path::new(path), ENTRY_MAX_BYTES)?;
-        if now.is_none_or(|bytes| repo.blob_id(&bytes) == id) {
+        let Some(bytes) = now else { return Ok(None) };
+        if Repo::blob_id(&bytes)? == id {
             return Ok(None);
         }
         let problem = "differs from the last commit".to_owned();
-        Ok(Some(Finding { subject: path.to_owned(), problem, remedy: Some(Remedy::WriteCommitted(id)) }))
+        Ok(Some(Finding {
+            subject: path.to_owned(),
+            problem,
+            remedy: Some(Remedy::WriteCommitted(id)),
+        }))
     }
 
     /// An entry that is refused: its file differs from the commit, or the commit itself has it.
@@ -183,10 +242,20 @@ fn clashes(found: &[Found]) -> Vec<Finding> {
     let mut by_lower: BTreeMap<String, &Found> = BTreeMap::new();
     let mut findings = Vec::new();
     for one in found {
-        let Some(text) = one.path.to_str() else { continue };
+        let Some(text) = one.path.to_str() else {
+            continue;
+        };
         // The parent keeps its spelling: two folders that clash are reported once, not again for what is in them.
-        let parent = one.path.parent().map(|parent| parent.to_string_lossy()).unwrap_or_default();
-        let last = one.path.file_name().map(|last| last.to_string_lossy().to_lowercase()).unwrap_or_default();
+        let parent = one
+            .path
+            .parent()
+            .map(|parent| parent.to_string_lossy())
+            .unwrap_or_default();
+        let last = one
+            .path
+            .file_name()
+            .map(|last| last.to_string_lossy().to_lowercase())
+            .unwrap_or_default();
         if let Some(other) = by_lower.insert(format!("{parent}/{last}"), one) {
             let problem = format!(
                 "differs from \"{}\" in upper and lower case only: some systems cannot hold both",
@@ -199,5 +268,9 @@ fn clashes(found: &[Found]) -> Vec<Finding> {
 }
 
 fn finding(subject: &str, problem: &str) -> Finding {
-    Finding { subject: subject.to_owned(), problem: problem.to_owned(), remedy: None }
+    Finding {
+        subject: subject.to_owned(),
+        problem: problem.to_owned(),
+        remedy: None,
+    }
 }

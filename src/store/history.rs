@@ -31,7 +31,9 @@ impl Store {
     /// The commits that changed an entry, newest first; all commits without a name.
     pub fn versions(&self, name: Option<&Name>) -> Result<Vec<Version>, Error> {
         let repo = self.repo.as_ref().ok_or(Error::NoRepository)?;
-        let Some(head) = repo.head()?.commit else { return Ok(Vec::new()) };
+        let Some(head) = repo.head()?.commit else {
+            return Ok(Vec::new());
+        };
         let path = name.map(layout::path_of);
         let mut versions = Vec::new();
         for id in repo.walk(head, None)? {
@@ -49,7 +51,12 @@ impl Store {
             }
             let time = Timestamp::from_second(commit.seconds).unwrap_or_default();
             let subject = commit.message.lines().next().unwrap_or_default().to_owned();
-            versions.push(Version { commit: id, time, subject, blob });
+            versions.push(Version {
+                commit: id,
+                time,
+                subject,
+                blob,
+            });
         }
         Ok(versions)
     }
@@ -58,12 +65,17 @@ impl Store {
     pub fn version(&self, keeper: &dyn Keeper, name: &Name, blob: Id) -> Result<Entry, Error> {
         let repo = self.repo.as_ref().ok_or(Error::NoRepository)?;
         let of_name = |refusal: Refusal| refusal.of(name.as_str());
-        let document = keeper.open_history(&repo.blob(blob, ENTRY_MAX_BYTES)?).map_err(of_name)?;
+        let document = keeper
+            .open_history(&repo.blob(blob, ENTRY_MAX_BYTES)?)
+            .map_err(of_name)?;
         let header = Header::parse(&document.header).map_err(of_name)?;
         if header.name != name.as_str() {
             let reason = format!("it is the entry \"{}\"", header.name.escape_debug());
             return Err(of_name(Refusal::new(Stage::Name, reason)).into());
         }
-        Ok(Entry { header, secret: document.body })
+        Ok(Entry {
+            header,
+            secret: document.body,
+        })
     }
 }

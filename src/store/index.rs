@@ -57,10 +57,16 @@ impl Store {
     pub fn catalogue(&self) -> Result<Catalogue, Error> {
         let found = self.found()?;
         let names: Vec<Name> = found.iter().filter_map(entry_of).collect();
-        let paths: Vec<_> = names.iter().map(|name| layout::path_of(name).into()).collect();
+        let paths: Vec<_> = names
+            .iter()
+            .map(|name| layout::path_of(name).into())
+            .collect();
         let stats = fs::stats(&self.dir, &paths);
         let mut records = load(&self.state)?;
-        let mut catalogue = Catalogue { known: Vec::with_capacity(names.len()), unread: Vec::new() };
+        let mut catalogue = Catalogue {
+            known: Vec::with_capacity(names.len()),
+            unread: Vec::new(),
+        };
         for ((name, path), stat) in names.into_iter().zip(&paths).zip(stats) {
             let Some(stat) = stat else { continue };
             let record = path.to_str().and_then(|path| records.remove(path));
@@ -75,12 +81,18 @@ impl Store {
     }
 
     /// Opens the entries that are not known yet and remembers their headers. Those that are refused stay unread and are returned.
-    pub fn refresh(&self, keeper: &dyn Keeper, catalogue: &mut Catalogue) -> Result<Vec<(Name, Error)>, Error> {
+    pub fn refresh(
+        &self,
+        keeper: &dyn Keeper,
+        catalogue: &mut Catalogue,
+    ) -> Result<Vec<(Name, Error)>, Error> {
         if catalogue.unread.is_empty() {
             return Ok(Vec::new());
         }
         let unread = std::mem::take(&mut catalogue.unread);
-        let opened = fs::parallel(&unread, PARALLEL_FROM, |name| self.header_for_index(keeper, name));
+        let opened = fs::parallel(&unread, PARALLEL_FROM, |name| {
+            self.header_for_index(keeper, name)
+        });
         let mut fresh = Vec::new();
         let mut refused = Vec::new();
         for (name, outcome) in unread.into_iter().zip(opened) {
@@ -92,11 +104,16 @@ impl Store {
                 }
             }
         }
-        let revs: Vec<_> = fresh.iter().map(|(header, _)| (header.name.clone(), header.rev)).collect();
+        let revs: Vec<_> = fresh
+            .iter()
+            .map(|(header, _)| (header.name.clone(), header.rev))
+            .collect();
         self.state.raise_revs(&revs)?;
         // The index is a hint: a device that cannot write it can still read the store.
         let _ = self.remember(&fresh);
-        catalogue.known.extend(fresh.into_iter().map(|(header, _)| header));
+        catalogue
+            .known
+            .extend(fresh.into_iter().map(|(header, _)| header));
         catalogue.known.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         Ok(refused)
     }
@@ -104,20 +121,33 @@ impl Store {
     /// Opens one entry for the index; the file's state is taken before it is read, so that a change in between shows.
     fn header_for_index(&self, keeper: &dyn Keeper, name: &Name) -> Result<(Header, Stat), Error> {
         let missing = || Error::NoEntry(name.to_string());
-        let stat = self.dir.stat(Path::new(&layout::path_of(name)))?.ok_or_else(missing)?;
+        let stat = self
+            .dir
+            .stat(Path::new(&layout::path_of(name)))?
+            .ok_or_else(missing)?;
         let entry = self.verified(keeper, name)?;
         Ok((entry.header, stat))
     }
 
     /// Adds records to the index; many at once, or a file that has outgrown its entries, write it anew.
     pub(super) fn remember(&self, fresh: &[(Header, Stat)]) -> Result<(), Error> {
-        let records: Vec<Record> = fresh.iter().filter_map(|(header, stat)| record(header, stat)).collect();
+        let records: Vec<Record> = fresh
+            .iter()
+            .filter_map(|(header, stat)| record(header, stat))
+            .collect();
         let added = encode(records.iter());
         let path = self.state.path().join(FILE);
-        let old = self.state.folder()?.and_then(|dir| dir.stat(Path::new(FILE)).ok().flatten());
+        let old = self
+            .state
+            .folder()?
+            .and_then(|dir| dir.stat(Path::new(FILE)).ok().flatten());
         if old.is_some_and(|old| old.size > GROWN_BYTES) && fresh.len() > 1 {
             let mut all = load(&self.state)?;
-            all.extend(records.into_iter().map(|record| (record.path.clone(), record)));
+            all.extend(
+                records
+                    .into_iter()
+                    .map(|record| (record.path.clone(), record)),
+            );
             let dir = fs::make_private(self.state.path())?;
             return Ok(dir.replace(Path::new(FILE), &encode(all.values()))?);
         }
@@ -143,8 +173,12 @@ fn record(header: &Header, stat: &Stat) -> Option<Record> {
 fn encode<'r>(records: impl Iterator<Item = &'r Record>) -> Vec<u8> {
     let mut out = Vec::new();
     for record in records {
-        let Ok(bytes) = postcard::to_stdvec(record) else { continue };
-        let Ok(length) = u32::try_from(bytes.len()) else { continue };
+        let Ok(bytes) = postcard::to_stdvec(record) else {
+            continue;
+        };
+        let Ok(length) = u32::try_from(bytes.len()) else {
+            continue;
+        };
         out.extend_from_slice(&length.to_le_bytes());
         out.extend_from_slice(&bytes);
     }
@@ -154,15 +188,21 @@ fn encode<'r>(records: impl Iterator<Item = &'r Record>) -> Vec<u8> {
 /// The records by path. What cannot be read is as if it had never been written: those entries count as unread.
 fn load(state: &State) -> Result<HashMap<String, Record>, Error> {
     let bytes = match state.folder()? {
-        Some(dir) => dir.read(Path::new(FILE), INDEX_MAX_BYTES)?.unwrap_or_default(),
+        Some(dir) => dir
+            .read(Path::new(FILE), INDEX_MAX_BYTES)?
+            .unwrap_or_default(),
         None => Vec::new(),
     };
     let mut records = HashMap::with_capacity(bytes.len() / 200);
     let mut rest = bytes.as_slice();
     while let Some((length, tail)) = rest.split_first_chunk::<4>() {
         let length = u32::from_le_bytes(*length) as usize;
-        let Some((value, tail)) = tail.split_at_checked(length) else { break };
-        let Ok(record) = postcard::from_bytes::<Record>(value) else { break };
+        let Some((value, tail)) = tail.split_at_checked(length) else {
+            break;
+        };
+        let Ok(record) = postcard::from_bytes::<Record>(value) else {
+            break;
+        };
         records.insert(record.path.clone(), record);
         rest = tail;
     }

@@ -41,7 +41,10 @@ pub trait Keeper: Sync {
 impl Keeper for KeyFile {
     fn open(&self, ciphertext: &[u8], domain: Domain) -> Result<Document, Refusal> {
         if ciphertext.len() as u64 > ENTRY_MAX_BYTES {
-            return Err(Refusal::new(Stage::Envelope, "it is larger than an entry may be"));
+            return Err(Refusal::new(
+                Stage::Envelope,
+                "it is larger than an entry may be",
+            ));
         }
         let plain = file::open_with_key(ciphertext, &self.store_key, PLAIN_MAX_BYTES);
         let document = Document::open(plain.map_err(unopened)?, domain, &self.epoch)?;
@@ -55,7 +58,11 @@ impl Keeper for KeyFile {
                 let plain = file::open_with_key(ciphertext, &past.store_key, PLAIN_MAX_BYTES);
                 let plain = plain.map_err(|_| refusal)?;
                 let writer = past.writer.clone();
-                let epoch = Epoch { number: past.number, writer, ..self.epoch.clone() };
+                let epoch = Epoch {
+                    number: past.number,
+                    writer,
+                    ..self.epoch.clone()
+                };
                 check_size(Document::open(plain, Domain::Entry, &epoch)?)
             })
         })
@@ -71,7 +78,10 @@ impl Keeper for KeyFile {
             return Err(Error::HeaderTooLarge);
         }
         let recipient = self.store_key.recipient();
-        Ok(file::encrypt(&[head.as_bytes(), body.expose()], &[recipient])?)
+        Ok(file::encrypt(
+            &[head.as_bytes(), body.expose()],
+            &[recipient],
+        )?)
     }
 
     fn seal(&self, commit: &[u8]) -> Result<Vec<u8>, Error> {
@@ -86,7 +96,10 @@ impl Keeper for KeyFile {
 
 fn check_size(document: Document) -> Result<Document, Refusal> {
     if document.body.len() > SECRET_MAX_BYTES {
-        return Err(Refusal::new(Stage::Envelope, "its secret is larger than 64 MiB"));
+        return Err(Refusal::new(
+            Stage::Envelope,
+            "its secret is larger than 64 MiB",
+        ));
     }
     Ok(document)
 }

@@ -61,13 +61,29 @@ impl Store {
         let state = State::of_store(state_home, &real);
         state.check_pin(&epoch, &clear, expected)?;
         let repo = Repo::open(&real)?;
-        Ok(Self { dir, epoch, state, repo })
+        Ok(Self {
+            dir,
+            epoch,
+            state,
+            repo,
+        })
     }
 
     /// The store's folder.
     pub fn path(&self) -> &Path {
         self.dir.path()
     }
+}
+
+/// The names of the entries of the store at a path, sorted, from its files alone: for completion.
+pub fn names_at(path: &Path) -> Result<Vec<Name>, Error> {
+    let real = fs::canonical(path).ok_or_else(|| Error::NoStore(path.to_owned()))?;
+    let mut names: Vec<Name> = read::found_at(&real)?
+        .iter()
+        .filter_map(read::entry_of)
+        .collect();
+    names.sort_unstable();
+    Ok(names)
 }
 
 /// What can go wrong with a store.
@@ -114,24 +130,38 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoStore(path) => write!(f, "there is no store at {}", path.display()),
-            Self::Occupied(path) => write!(f, "{} is there already and is left as it is", path.display()),
+            Self::Occupied(path) => write!(
+                f,
+                "{} is there already and is left as it is",
+                path.display()
+            ),
             Self::NoEntry(name) => write!(f, "there is no entry \"{}\"", name.escape_debug()),
             Self::Exists(name) => write!(f, "\"{name}\" is there already"),
             Self::Clash { name, other } => {
-                write!(f, "\"{name}\" differs from \"{}\" in upper and lower case only", other.escape_debug())
+                write!(
+                    f,
+                    "\"{name}\" differs from \"{}\" in upper and lower case only",
+                    other.escape_debug()
+                )
             }
             Self::BadName(bad) => bad.fmt(f),
             Self::Refused(refusal) => refusal.fmt(f),
             Self::ReadOnly => write!(f, "this member may read the store and not write to it"),
             Self::Diverged(paths) => {
-                write!(f, "{} differs from the last commit and is left as it is", paths.join(", "))
+                write!(
+                    f,
+                    "{} differs from the last commit and is left as it is",
+                    paths.join(", ")
+                )
             }
             Self::TooLarge => write!(f, "the secret is larger than 64 MiB"),
             Self::HeaderTooLarge => write!(f, "the metadata is larger than 64 KiB"),
             Self::File(error) => error.fmt(f),
             Self::Crypto(error) => error.fmt(f),
             Self::Git(error) => error.fmt(f),
-            Self::NoRepository => write!(f, "the store has no git repository, so it keeps no history"),
+            Self::NoRepository => {
+                write!(f, "the store has no git repository, so it keeps no history")
+            }
         }
     }
 }

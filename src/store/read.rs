@@ -45,22 +45,40 @@ impl Store {
         let entry = self.entry_bytes(keeper, name, &self.ciphertext(name)?)?;
         let seen = self.state.rev(name.as_str())?;
         if entry.header.rev < seen {
-            let reason =
-                format!("it is revision {}, and this device has seen {seen}: an old value was brought back", entry.header.rev);
-            return Err(Refusal::new(Stage::Revision, reason).of(name.as_str()).into());
+            let reason = format!(
+                "it is revision {}, and this device has seen {seen}: an old value was brought back",
+                entry.header.rev
+            );
+            return Err(Refusal::new(Stage::Revision, reason)
+                .of(name.as_str())
+                .into());
         }
         Ok(entry)
     }
 
     /// Opens the bytes of an entry's file; all checks but the revision's.
-    fn entry_bytes(&self, keeper: &dyn Keeper, name: &Name, ciphertext: &[u8]) -> Result<Entry, Error> {
-        let document = keeper.open(ciphertext, Domain::Entry).map_err(|refusal| refusal.of(name.as_str()))?;
-        let header = Header::parse(&document.header).map_err(|refusal| refusal.of(name.as_str()))?;
+    fn entry_bytes(
+        &self,
+        keeper: &dyn Keeper,
+        name: &Name,
+        ciphertext: &[u8],
+    ) -> Result<Entry, Error> {
+        let document = keeper
+            .open(ciphertext, Domain::Entry)
+            .map_err(|refusal| refusal.of(name.as_str()))?;
+        let header =
+            Header::parse(&document.header).map_err(|refusal| refusal.of(name.as_str()))?;
         if header.name != name.as_str() {
-            let reason = format!("it is the entry \"{}\": files were swapped", header.name.escape_debug());
+            let reason = format!(
+                "it is the entry \"{}\": files were swapped",
+                header.name.escape_debug()
+            );
             return Err(Refusal::new(Stage::Name, reason).of(name.as_str()).into());
         }
-        Ok(Entry { header, secret: document.body })
+        Ok(Entry {
+            header,
+            secret: document.body,
+        })
     }
 
     /// The encrypted bytes of an entry.
@@ -83,14 +101,12 @@ impl Store {
 
     /// The names of all entries, sorted. Files that are not entries are passed over; `doctor` reports them.
     pub fn names(&self) -> Result<Vec<Name>, Error> {
-        let mut names: Vec<Name> = self.found()?.iter().filter_map(entry_of).collect();
-        names.sort_unstable();
-        Ok(names)
+        super::names_at(self.path())
     }
 
     /// Every file and folder of the store outside `.git` and `.vault`.
     pub(super) fn found(&self) -> Result<Vec<Found>, Error> {
-        Ok(fs::walk(self.path(), &[layout::GIT, layout::OWN])?)
+        found_at(self.path())
     }
 
     /// The member list.
@@ -104,9 +120,14 @@ impl Store {
         let members = Members::of_document(&document).map_err(of_list)?;
         let seen = self.state.rev(layout::MEMBERS)?;
         if members.rev < seen {
-            return Err(of_list(Refusal::new(Stage::Revision, "it is older than one seen before")).into());
+            return Err(of_list(Refusal::new(
+                Stage::Revision,
+                "it is older than one seen before",
+            ))
+            .into());
         }
-        self.state.raise_revs(&[(layout::MEMBERS.to_owned(), members.rev)])?;
+        self.state
+            .raise_revs(&[(layout::MEMBERS.to_owned(), members.rev)])?;
         Ok(members)
     }
 
@@ -129,6 +150,11 @@ impl Store {
     }
 }
 
+/// Every file and folder of a store outside `.git` and `.vault`.
+pub(super) fn found_at(path: &Path) -> Result<Vec<Found>, Error> {
+    Ok(fs::walk(path, &[layout::GIT, layout::OWN])?)
+}
+
 /// The name of the entry that was found, if it is one.
 pub(super) fn entry_of(found: &Found) -> Option<Name> {
     if found.kind != Kind::File {
@@ -144,11 +170,15 @@ pub(super) fn entry_of(found: &Found) -> Option<Name> {
 fn refused_kind(error: &fs::Error) -> Option<(Stage, String)> {
     use std::io::ErrorKind;
     match error.source.kind() {
-        ErrorKind::FileTooLarge => Some((Stage::Envelope, "it is larger than an entry may be".to_owned())),
+        ErrorKind::FileTooLarge => Some((
+            Stage::Envelope,
+            "it is larger than an entry may be".to_owned(),
+        )),
         ErrorKind::InvalidInput => Some((Stage::Name, format!("it {}", error.source))),
-        ErrorKind::NotADirectory | ErrorKind::FilesystemLoop => {
-            Some((Stage::Name, "a folder on its way is a link or a file".to_owned()))
-        }
+        ErrorKind::NotADirectory => Some((
+            Stage::Name,
+            "a folder on its way is a link or a file".to_owned(),
+        )),
         _ => None,
     }
 }

@@ -18,6 +18,9 @@ use crate::sys::fs::Kind;
 use crate::sys::fs::Lock;
 use crate::sys::fs::TEMP_PREFIX;
 
+/// The mode of every file in a tree (F-082).
+const FILE_MODE: u32 = 0o100_644;
+
 /// What settling found.
 #[derive(Debug, Default)]
 pub struct Settled {
@@ -74,8 +77,10 @@ impl Store {
 
     /// Moves the work tree from the commit that it shows to the head, once the way there is verified.
     fn follow_head(&self, repo: &Repo) -> Result<Settled, Error> {
-        let Some(head) = repo.head()?.commit else { return Ok(Settled::default()) };
-        let shown = self.state.shown()?.and_then(|hex| Id::from_hex(hex.as_bytes()).ok());
+        let Some(head) = repo.head()?.commit else {
+            return Ok(Settled::default());
+        };
+        let shown = self.state.shown()?.and_then(|hex| Id::parse(&hex));
         if shown == Some(head) {
             return Ok(Settled::default());
         }
@@ -90,8 +95,11 @@ impl Store {
                 left.push(change.path.clone());
             }
         }
-        let moved: Vec<_> = changes.into_iter().map(|change| (change.path, change.new)).collect();
-        repo.update_index(&moved, self.path())?;
+        let moved: Vec<_> = changes
+            .into_iter()
+            .map(|change| (change.path, change.new))
+            .collect();
+        repo.update_index(&moved)?;
         self.state.set_shown(&head.to_string())?;
         Ok(Settled { left })
     }
@@ -102,7 +110,9 @@ impl Store {
             && !repo.is_ancestor(shown, head)?
         {
             let reason = "the branch was rewound or rewritten: it does not descend from the commit last seen";
-            return Err(Refusal::new(Stage::Descent, reason).of(&head.to_string()).into());
+            return Err(Refusal::new(Stage::Descent, reason)
+                .of(&head.to_string())
+                .into());
         }
         let new = match shown {
             Some(_) => repo.walk(head, shown)?,
@@ -122,7 +132,11 @@ impl Store {
         let path = Path::new(&change.path);
         let now = match self.dir.stat(path)? {
             Some(stat) if stat.kind != Kind::File => return Ok(false),
-            _ => self.dir.read(path, ENTRY_MAX_BYTES)?.map(|bytes| repo.blob_id(&bytes)),
+            _ => self
+                .dir
+                .read(path, ENTRY_MAX_BYTES)?
+                .map(|bytes| Repo::blob_id(&bytes))
+                .transpose()?,
         };
         if now == change.new {
             return Ok(true);
@@ -151,15 +165,14 @@ impl Store {
             let dir = fs::Dir::open(root)?;
             for found in fs::walk(root, &[layout::GIT])? {
                 let name = found.path.file_name().and_then(|name| name.to_str());
-                if found.kind == Kind::File && name.is_some_and(|name| name.starts_with(TEMP_PREFIX)) {
+                if found.kind == Kind::File
+                    && name.is_some_and(|name| name.starts_with(TEMP_PREFIX))
+                {
                     dir.remove(&found.path)?;
                 }
             }
         }
-        match &self.repo {
-            Some(repo) => Ok(repo.remove_leftovers()?),
-            None => Ok(()),
-        }
+        Ok(())
     }
 }
 
@@ -169,7 +182,7 @@ fn check_change(change: &Change) -> Result<(), Error> {
         return Ok(());
     }
     let refuse = |reason: &str| Error::from(Refusal::new(Stage::Name, reason).of(&change.path));
-    if !change.is_plain() {
+    if change.mode != FILE_MODE {
         return Err(refuse("it is not a regular file in the commit"));
     }
     layout::place_of(&change.path).map_err(refuse)?;

@@ -34,8 +34,13 @@ impl State {
     pub fn of_store(state_home: &Path, store: &Path) -> Self {
         use std::os::unix::ffi::OsStrExt;
         let digest = digest_hex(store.as_os_str().as_bytes());
-        let path = state_home.join("stores").join(digest.get(..24).unwrap_or(&digest));
-        Self { path, store: store.to_owned() }
+        let path = state_home
+            .join("stores")
+            .join(digest.get(..24).unwrap_or(&digest));
+        Self {
+            path,
+            store: store.to_owned(),
+        }
     }
 
     /// The folder.
@@ -44,11 +49,19 @@ impl State {
     }
 
     /// Holds `.vault/format` against the pin, and against an expected fingerprint; pins what has no pin yet (F-070).
-    pub fn check_pin(&self, epoch: &Epoch, clear: &[u8], expected: Option<&str>) -> Result<(), Error> {
+    pub fn check_pin(
+        &self,
+        epoch: &Epoch,
+        clear: &[u8],
+        expected: Option<&str>,
+    ) -> Result<(), Error> {
         if let Some(words) = expected {
             let expected = parse_fingerprint(words);
-            if expected.as_deref() != Some(epoch.fingerprint().as_str()) {
-                let reason = format!("its fingerprint is {}, not the expected one", epoch.fingerprint());
+            if expected.ok() != Some(epoch.fingerprint()) {
+                let reason = format!(
+                    "its fingerprint is {}, not the expected one",
+                    epoch.fingerprint()
+                );
                 return Err(Refusal::new(Stage::Pin, reason).of(layout::FORMAT).into());
             }
         }
@@ -90,12 +103,18 @@ impl State {
 
     /// Remembers which member this device is.
     pub fn set_member(&self, member: &str) -> Result<(), Error> {
-        if self.member().as_deref() == Some(member) { Ok(()) } else { self.set("member", member.as_bytes()) }
+        if self.member().as_deref() == Some(member) {
+            Ok(())
+        } else {
+            self.set("member", member.as_bytes())
+        }
     }
 
     /// The commit that the work tree shows, as hex.
     pub fn shown(&self) -> Result<Option<String>, Error> {
-        Ok(self.small("shown")?.and_then(|bytes| String::from_utf8(bytes).ok()))
+        Ok(self
+            .small("shown")?
+            .and_then(|bytes| String::from_utf8(bytes).ok()))
     }
 
     /// Remembers the commit that the work tree shows.
@@ -111,13 +130,17 @@ impl State {
 
     /// Remembers revisions; one that is not higher than what is known changes nothing.
     pub fn raise_revs(&self, seen: &[(String, u64)]) -> Result<(), Error> {
-        let mut by_shard: std::collections::BTreeMap<String, Vec<&(String, u64)>> = Default::default();
+        let mut by_shard: std::collections::BTreeMap<String, Vec<&(String, u64)>> =
+            Default::default();
         for pair in seen {
             by_shard.entry(shard_file(&pair.0)).or_default().push(pair);
         }
         for (file, pairs) in by_shard {
             let old = self.text(&file)?;
-            let higher: Vec<_> = pairs.into_iter().filter(|(name, rev)| rev_in(&old, name) < *rev).collect();
+            let higher: Vec<_> = pairs
+                .into_iter()
+                .filter(|(name, rev)| rev_in(&old, name) < *rev)
+                .collect();
             if higher.is_empty() {
                 continue;
             }
@@ -145,7 +168,11 @@ impl State {
 
     /// Whether a writer is at work, or died at work.
     pub fn is_busy(&self) -> bool {
-        let lock = self.folder().ok().flatten().and_then(|dir| dir.stat(Path::new("lock")).ok().flatten());
+        let lock = self
+            .folder()
+            .ok()
+            .flatten()
+            .and_then(|dir| dir.stat(Path::new("lock")).ok().flatten());
         lock.is_some_and(|lock| lock.size > 0)
     }
 
@@ -164,13 +191,19 @@ impl State {
     }
 
     fn text(&self, file: &str) -> Result<String, Error> {
-        let Some(dir) = self.folder()? else { return Ok(String::new()) };
-        let bytes = dir.read(Path::new(file), SHARD_MAX_BYTES)?.unwrap_or_default();
+        let Some(dir) = self.folder()? else {
+            return Ok(String::new());
+        };
+        let bytes = dir
+            .read(Path::new(file), SHARD_MAX_BYTES)?
+            .unwrap_or_default();
         String::from_utf8(bytes).map_err(|_| damaged(&self.path.join(file)))
     }
 
     fn small(&self, file: &str) -> Result<Option<Vec<u8>>, Error> {
-        let Some(dir) = self.folder()? else { return Ok(None) };
+        let Some(dir) = self.folder()? else {
+            return Ok(None);
+        };
         Ok(dir.read(Path::new(file), SMALL_MAX_BYTES)?)
     }
 
@@ -187,17 +220,29 @@ fn shard_file(name: &str) -> String {
 
 /// The name on a line `REV NAME`.
 fn name_of(line: &str) -> Option<&str> {
-    line.strip_suffix('\n')?.split_once(' ').map(|(_, name)| name)
+    line.strip_suffix('\n')?
+        .split_once(' ')
+        .map(|(_, name)| name)
 }
 
 fn rev_in(shard: &str, name: &str) -> u64 {
-    let lines = shard.split_inclusive('\n').filter(|line| name_of(line) == Some(name));
-    lines.filter_map(|line| line.split_once(' ')?.0.parse().ok()).max().unwrap_or(0)
+    let lines = shard
+        .split_inclusive('\n')
+        .filter(|line| name_of(line) == Some(name));
+    lines
+        .filter_map(|line| line.split_once(' ')?.0.parse().ok())
+        .max()
+        .unwrap_or(0)
 }
 
 fn damaged(path: &Path) -> Error {
     let source = std::io::Error::new(std::io::ErrorKind::InvalidData, "it is not text");
-    fs::Error { action: "read", path: path.to_owned(), source }.into()
+    fs::Error {
+        action: "read",
+        path: path.to_owned(),
+        source,
+    }
+    .into()
 }
 
 #[cfg(test)]
@@ -214,8 +259,12 @@ mod tests {
     fn a_revision_only_rises() {
         let (_temp, state) = state();
         assert_eq!(state.rev("a/b").unwrap(), 0);
-        state.raise_revs(&[("a/b".into(), 3), ("a/c".into(), 1), ("b".into(), 9)]).unwrap();
-        state.raise_revs(&[("a/b".into(), 2), ("a/c".into(), 5)]).unwrap();
+        state
+            .raise_revs(&[("a/b".into(), 3), ("a/c".into(), 1), ("b".into(), 9)])
+            .unwrap();
+        state
+            .raise_revs(&[("a/b".into(), 2), ("a/c".into(), 5)])
+            .unwrap();
         assert_eq!(state.rev("a/b").unwrap(), 3);
         assert_eq!(state.rev("a/c").unwrap(), 5);
         assert_eq!(state.rev("b").unwrap(), 9);
@@ -226,7 +275,10 @@ mod tests {
         let (temp, state) = state();
         let all: Vec<_> = (1..2000).map(|n| (format!("name {n}"), n)).collect();
         state.raise_revs(&all).unwrap();
-        assert!(all.iter().all(|(name, rev)| state.rev(name).unwrap() == *rev));
+        assert!(
+            all.iter()
+                .all(|(name, rev)| state.rev(name).unwrap() == *rev)
+        );
         assert!(fs::walk(&temp.path().join("stores"), &[]).unwrap().len() < 300);
     }
 }

@@ -11,10 +11,12 @@ use crate::format::Name;
 use crate::format::document::Domain;
 use crate::format::header::whole_seconds;
 use crate::format::layout;
-use crate::git::Author;
 use crate::git::Head;
 use crate::git::Id;
+use crate::git::Ident;
 use crate::git::Repo;
+use crate::git::object::commit_text;
+use crate::git::run::Author;
 use crate::secret::Secret;
 use crate::store::Error;
 use crate::store::Store;
@@ -59,7 +61,17 @@ impl Store {
         let lock = self.state.lock(on_wait)?;
         let settled = self.settle_locked(&lock)?;
         let (changes, headers, revs) = (BTreeMap::new(), Vec::new(), BTreeMap::new());
-        Ok(Writer { store: self, keeper, lock, now, author, changes, headers, revs, settled })
+        Ok(Writer {
+            store: self,
+            keeper,
+            lock,
+            now,
+            author,
+            changes,
+            headers,
+            revs,
+            settled,
+        })
     }
 }
 
@@ -68,7 +80,12 @@ impl Writer<'_> {
     pub fn put(&mut self, name: &Name, header: Header, secret: &Secret) -> Result<u64, Error> {
         self.check_clash(name)?;
         let rev = self.next_rev(name, header.rev)?;
-        let header = Header { name: name.to_string(), rev, modified: Some(whole_seconds(self.now)), ..header };
+        let header = Header {
+            name: name.to_string(),
+            rev,
+            modified: Some(whole_seconds(self.now)),
+            ..header
+        };
         let file = self.keeper.make(&header.to_text(), secret, Domain::Entry)?;
         self.changes.insert(layout::path_of(name), Some(file));
         self.revs.insert(name.to_string(), rev);
@@ -82,7 +99,16 @@ impl Writer<'_> {
         for (name, header, secret) in entries {
             let rev = self.next_rev(&name, header.rev)?;
             let modified = Some(whole_seconds(self.now));
-            ready.push((Header { name: name.to_string(), rev, modified, ..header }, secret, name));
+            ready.push((
+                Header {
+                    name: name.to_string(),
+                    rev,
+                    modified,
+                    ..header
+                },
+                secret,
+                name,
+            ));
         }
         let names: Vec<_> = ready.iter().map(|(_, _, name)| name.clone()).collect();
         self.check_clashes(&names)?;
@@ -146,20 +172,25 @@ impl Writer<'_> {
         self.check_diverged(repo, &head, changes)?;
         let mut edits = Vec::with_capacity(changes.len());
         for (path, content) in changes {
-            let id = content.as_ref().map(|bytes| repo.write_blob(bytes)).transpose()?;
+            let id = content
+                .as_ref()
+                .map(|bytes| repo.write_blob(bytes))
+                .transpose()?;
             edits.push((path.clone(), id));
         }
         let tree = repo.edit_tree(head.commit, &edits)?;
         let parents: Vec<Id> = head.commit.into_iter().collect();
-        let author = self.author.take().map(|author| author.ident(self.now)).unwrap_or_default();
-        let raw = crate::git::commit_text(&tree, &parents, &author, message);
+        let author = self.author.take().map_or_else(
+            || Ident::new("", "", self.now.as_second(), 0),
+            |author| Ident::of(author, self.now),
+        );
+        let raw = commit_text(&tree, &parents, &author, message);
         let commit = repo.write_commit(&self.keeper.seal(&raw)?)?;
-        repo.sync_objects()?;
-        repo.move_head(&head, commit, message)?;
+        repo.move_head(&head, commit, &author, message)?;
         for (path, content) in changes {
             self.store.apply(path, content.as_deref())?;
         }
-        repo.update_index(&edits, self.store.path())?;
+        repo.update_index(&edits)?;
         self.store.state.set_shown(&commit.to_string())?;
         Ok(commit)
     }
@@ -185,18 +216,32 @@ impl Writer<'_> {
         let mut diverged = Vec::new();
         for path in changes.keys() {
             let bytes = self.store.dir.read(Path::new(path), ENTRY_MAX_BYTES)?;
-            let now = bytes.map(|bytes| repo.blob_id(&bytes));
-            let committed = head.commit.map(|commit| repo.blob_at(commit, path)).transpose()?.flatten();
+            let now = bytes.map(|bytes| Repo::blob_id(&bytes)).transpose()?;
+            let committed = head
+                .commit
+                .map(|commit| repo.blob_at(commit, path))
+                .transpose()?
+                .flatten();
             if now != committed {
                 diverged.push(path.clone());
             }
         }
-        if diverged.is_empty() { Ok(()) } else { Err(Error::Diverged(diverged)) }
+        if diverged.is_empty() {
+            Ok(())
+        } else {
+            Err(Error::Diverged(diverged))
+        }
     }
 
     fn next_rev(&self, name: &Name, current: u64) -> Result<u64, Error> {
         let queued = self.revs.get(name.as_str()).copied().unwrap_or(0);
-        Ok(self.store.state.rev(name.as_str())?.max(current).max(queued) + 1)
+        Ok(self
+            .store
+            .state
+            .rev(name.as_str())?
+            .max(current)
+            .max(queued)
+            + 1)
     }
 
     fn check_clash(&self, name: &Name) -> Result<(), Error> {
@@ -214,11 +259,16 @@ impl Writer<'_> {
                     listed.insert(folder.clone(), self.siblings(&folder)?);
                 }
                 let siblings = listed.entry(folder.clone()).or_default();
-                let other = siblings.entry(component.to_lowercase()).or_insert_with(|| component.to_owned());
+                let other = siblings
+                    .entry(component.to_lowercase())
+                    .or_insert_with(|| component.to_owned());
                 if other != component {
                     let other = format!("{folder}{other}");
                     let other = other.strip_suffix(".age").unwrap_or(&other).to_owned();
-                    return Err(Error::Clash { name: name.clone(), other });
+                    return Err(Error::Clash {
+                        name: name.clone(),
+                        other,
+                    });
                 }
                 folder.push_str(component);
                 folder.push('/');
@@ -229,10 +279,19 @@ impl Writer<'_> {
 
     /// What stands in a folder and is not about to be removed.
     fn siblings(&self, folder: &str) -> Result<Siblings, Error> {
-        let names = self.store.dir.names(Path::new(folder.trim_end_matches('/')))?;
-        let names = names.into_iter().filter_map(|(name, _)| name.into_os_string().into_string().ok());
-        let stays = |name: &String| !matches!(self.changes.get(&format!("{folder}{name}")), Some(None));
-        Ok(names.filter(stays).map(|name| (name.to_lowercase(), name)).collect())
+        let names = self
+            .store
+            .dir
+            .names(Path::new(folder.trim_end_matches('/')))?;
+        let names = names
+            .into_iter()
+            .filter_map(|(name, _)| name.into_os_string().into_string().ok());
+        let stays =
+            |name: &String| !matches!(self.changes.get(&format!("{folder}{name}")), Some(None));
+        Ok(names
+            .filter(stays)
+            .map(|name| (name.to_lowercase(), name))
+            .collect())
     }
 
     /// Adds what was written to the index. It is a hint: failing to write it loses nothing.
@@ -293,22 +352,32 @@ impl Staged {
 
     /// Reads the list of a change that became the truth and was not finished.
     pub(super) fn read(dir: &Dir) -> Result<Self, Error> {
-        let list = dir.read(&Path::new(layout::NEXT).join(PATHS), PATHS_MAX_BYTES)?.unwrap_or_default();
-        let lines = String::from_utf8_lossy(&list).lines().map(str::to_owned).collect();
+        let list = dir
+            .read(&Path::new(layout::NEXT).join(PATHS), PATHS_MAX_BYTES)?
+            .unwrap_or_default();
+        let lines = String::from_utf8_lossy(&list)
+            .lines()
+            .map(str::to_owned)
+            .collect();
         Ok(Self { lines })
     }
 
     /// Moves each file into its place, removes what is to go, then the staging folder. May be done again after a death.
     pub(super) fn apply(&self, dir: &Dir) -> Result<(), Error> {
         for (number, line) in self.lines.iter().enumerate() {
-            let Some((sign, path)) = line.split_at_checked(1) else { continue };
+            let Some((sign, path)) = line.split_at_checked(1) else {
+                continue;
+            };
             if layout::place_of(path).is_err() {
                 continue;
             }
             let staged = Path::new(layout::NEXT).join(number.to_string());
             match sign {
                 "-" => dir.remove(Path::new(path))?,
-                _ if dir.stat(&staged)?.is_some_and(|stat| stat.kind == Kind::File) => {
+                _ if dir
+                    .stat(&staged)?
+                    .is_some_and(|stat| stat.kind == Kind::File) =>
+                {
                     dir.rename(&staged, Path::new(path))?;
                 }
                 _ => {}

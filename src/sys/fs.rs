@@ -12,7 +12,6 @@ use std::io::Read;
 use std::io::Write;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::DirEntryExt;
 use std::path::Component;
 use std::path::Path;
 use std::path::PathBuf;
@@ -41,7 +40,13 @@ pub struct Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cannot {} {}: {}", self.action, self.path.display(), self.source)
+        write!(
+            f,
+            "cannot {} {}: {}",
+            self.action,
+            self.path.display(),
+            self.source
+        )
     }
 }
 
@@ -104,7 +109,10 @@ impl Dir {
     pub fn open(path: &Path) -> Result<Self> {
         let fd = rustix::fs::open(path, FOLDER, Mode::empty());
         let fd = fd.map_err(|errno| fail("open", path, errno.into()))?;
-        Ok(Self { fd, path: path.to_owned() })
+        Ok(Self {
+            fd,
+            path: path.to_owned(),
+        })
     }
 
     /// The path by which the folder was opened.
@@ -116,7 +124,9 @@ impl Dir {
     pub fn read(&self, below: &Path, max_bytes: u64) -> Result<Option<Vec<u8>>> {
         let whole = self.path.join(below);
         let err = |e| fail("read", &whole, e);
-        let Some((folder, name)) = self.parent(below).map_err(err)? else { return Ok(None) };
+        let Some((folder, name)) = self.parent(below).map_err(err)? else {
+            return Ok(None);
+        };
         let stat = match rustix::fs::statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => stat,
             Err(rustix::io::Errno::NOENT) => return Ok(None),
@@ -125,7 +135,9 @@ impl Dir {
         regular(kind_of(stat.st_mode)).map_err(err)?;
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         match rustix::fs::openat(&folder, name, flags, Mode::empty()) {
-            Ok(fd) => read_bounded(&mut File::from(fd), max_bytes).map(Some).map_err(err),
+            Ok(fd) => read_bounded(&mut File::from(fd), max_bytes)
+                .map(Some)
+                .map_err(err),
             Err(rustix::io::Errno::NOENT) => Ok(None),
             Err(errno) => Err(err(errno.into())),
         }
@@ -135,7 +147,9 @@ impl Dir {
     pub fn stat(&self, below: &Path) -> Result<Option<Stat>> {
         let whole = self.path.join(below);
         let err = |e| fail("look at", &whole, e);
-        let Some((folder, name)) = self.parent(below).map_err(err)? else { return Ok(None) };
+        let Some((folder, name)) = self.parent(below).map_err(err)? else {
+            return Ok(None);
+        };
         match rustix::fs::statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => Ok(Some(stat_of(&stat))),
             Err(rustix::io::Errno::NOENT) => Ok(None),
@@ -177,14 +191,22 @@ impl Dir {
     pub fn remove(&self, below: &Path) -> Result<()> {
         let whole = self.path.join(below);
         let err = |e| fail("remove", &whole, e);
-        let Some((folder, name)) = self.parent(below).map_err(err)? else { return Ok(()) };
+        let Some((folder, name)) = self.parent(below).map_err(err)? else {
+            return Ok(());
+        };
         match rustix::fs::unlinkat(&folder, name, AtFlags::empty()) {
             Ok(()) => rustix::fs::fsync(&folder).map_err(|e| err(e.into()))?,
             Err(rustix::io::Errno::NOENT) => {}
             Err(errno) => return Err(err(errno.into())),
         }
-        for parent in below.ancestors().skip(1).filter(|p| !p.as_os_str().is_empty()) {
-            let Some((folder, name)) = self.parent(parent).map_err(err)? else { continue };
+        for parent in below
+            .ancestors()
+            .skip(1)
+            .filter(|p| !p.as_os_str().is_empty())
+        {
+            let Some((folder, name)) = self.parent(parent).map_err(err)? else {
+                continue;
+            };
             if rustix::fs::unlinkat(&folder, name, AtFlags::REMOVEDIR).is_err() {
                 break;
             }
@@ -215,16 +237,20 @@ impl Dir {
     /// Makes a folder below this one, 0700, with those on the way.
     pub fn make_folder(&self, below: &Path) -> Result<()> {
         let made = self.open_below(below, true);
-        made.map(|_| ()).map_err(|e| fail("make", &self.path.join(below), e))
+        made.map(|_| ())
+            .map_err(|e| fail("make", &self.path.join(below), e))
     }
 
     /// Sets the permission bits of a file or folder that is not a link.
     pub fn set_mode(&self, below: &Path, mode: u32) -> Result<()> {
         let whole = self.path.join(below);
         let err = |e| fail("set the mode of", &whole, e);
-        let Some((folder, name)) = self.parent(below).map_err(err)? else { return Ok(()) };
+        let Some((folder, name)) = self.parent(below).map_err(err)? else {
+            return Ok(());
+        };
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let fd = rustix::fs::openat(&folder, name, flags, Mode::empty()).map_err(|e| err(e.into()))?;
+        let fd =
+            rustix::fs::openat(&folder, name, flags, Mode::empty()).map_err(|e| err(e.into()))?;
         rustix::fs::fchmod(&fd, Mode::from_raw_mode(mode)).map_err(|e| err(e.into()))
     }
 
@@ -238,7 +264,9 @@ impl Dir {
     fn make_parent<'p>(&self, below: &'p Path) -> io::Result<(OwnedFd, &'p Path)> {
         let name = below.file_name().ok_or(io::ErrorKind::InvalidInput)?;
         let folder = self.open_below(below.parent().unwrap_or(Path::new("")), true)?;
-        folder.map(|folder| (folder, Path::new(name))).ok_or(io::ErrorKind::NotFound.into())
+        folder
+            .map(|folder| (folder, Path::new(name)))
+            .ok_or(io::ErrorKind::NotFound.into())
     }
 
     /// Walks down one component at a time; `None` if one is missing and `make` is not set.
@@ -248,25 +276,28 @@ impl Dir {
             let Component::Normal(name) = component else {
                 return Err(io::ErrorKind::InvalidInput.into());
             };
-            let next = match rustix::fs::openat(&folder, name, FOLDER | OFlags::NOFOLLOW, Mode::empty()) {
-                Err(rustix::io::Errno::NOENT) if make => {
-                    match rustix::fs::mkdirat(&folder, name, Mode::RWXU) {
-                        Ok(()) => rustix::fs::fsync(&folder)?,
-                        Err(rustix::io::Errno::EXIST) => {}
-                        Err(errno) => return Err(errno.into()),
+            let next =
+                match rustix::fs::openat(&folder, name, FOLDER | OFlags::NOFOLLOW, Mode::empty()) {
+                    Err(rustix::io::Errno::NOENT) if make => {
+                        match rustix::fs::mkdirat(&folder, name, Mode::RWXU) {
+                            Ok(()) => rustix::fs::fsync(&folder)?,
+                            Err(rustix::io::Errno::EXIST) => {}
+                            Err(errno) => return Err(errno.into()),
+                        }
+                        rustix::fs::openat(&folder, name, FOLDER | OFlags::NOFOLLOW, Mode::empty())?
                     }
-                    rustix::fs::openat(&folder, name, FOLDER | OFlags::NOFOLLOW, Mode::empty())?
-                }
-                Err(rustix::io::Errno::NOENT) => return Ok(None),
-                other => other?,
-            };
+                    Err(rustix::io::Errno::NOENT) => return Ok(None),
+                    other => other?,
+                };
             folder = next;
         }
         Ok(Some(folder))
     }
 }
 
-const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+const FOLDER: OFlags = OFlags::RDONLY
+    .union(OFlags::DIRECTORY)
+    .union(OFlags::CLOEXEC);
 
 /// A lock on a file, held until dropped or until the process ends, however it ends.
 ///
@@ -323,7 +354,11 @@ impl Lock {
 fn lock_file(path: &Path) -> io::Result<File> {
     let append = OFlags::RDWR | OFlags::APPEND;
     let flags = append | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-    Ok(File::from(rustix::fs::open(path, flags, Mode::RUSR | Mode::WUSR)?))
+    Ok(File::from(rustix::fs::open(
+        path,
+        flags,
+        Mode::RUSR | Mode::WUSR,
+    )?))
 }
 
 /// The bytes of a file that the user named; links are followed, anything but a regular file is refused.
@@ -377,7 +412,10 @@ pub fn canonical(path: &Path) -> Option<PathBuf> {
 /// Makes a folder for this user alone, with those on the way; an existing one is left as it is.
 pub fn make_private(path: &Path) -> Result<Dir> {
     use std::os::unix::fs::DirBuilderExt;
-    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+    let made = std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path);
     made.map_err(|e| fail("make", path, e))?;
     Dir::open(path)
 }
@@ -412,7 +450,11 @@ pub fn stats(root: &Dir, paths: &[PathBuf]) -> Vec<Option<Stat>> {
 }
 
 /// Applies a function to every item, in order, on all cores once there are more than `least` items.
-pub fn parallel<T: Sync, R: Send>(items: &[T], least: usize, work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+pub fn parallel<T: Sync, R: Send>(
+    items: &[T],
+    least: usize,
+    work: impl Fn(&T) -> R + Sync,
+) -> Vec<R> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     if items.len() < least || cores == 1 {
         return items.iter().map(work).collect();
@@ -424,7 +466,10 @@ pub fn parallel<T: Sync, R: Send>(items: &[T], least: usize, work: impl Fn(&T) -
             .chunks(share)
             .map(|chunk| scope.spawn(move || chunk.iter().map(work).collect::<Vec<_>>()))
             .collect();
-        threads.into_iter().flat_map(|thread| thread.join().unwrap_or_default()).collect()
+        threads
+            .into_iter()
+            .flat_map(|thread| thread.join().unwrap_or_default())
+            .collect()
     })
 }
 
@@ -433,14 +478,21 @@ pub fn parallel<T: Sync, R: Send>(items: &[T], least: usize, work: impl Fn(&T) -
 /// A part that cannot be listed is an error: a listing that silently lacks entries is worse than none.
 pub fn walk(root: &Path, skip: &[&str]) -> Result<Vec<Found>> {
     let mut found = Vec::new();
-    let walker = walkdir::WalkDir::new(root).min_depth(1).follow_links(false).into_iter();
+    let walker = walkdir::WalkDir::new(root)
+        .min_depth(1)
+        .follow_links(false)
+        .into_iter();
     let kept = walker.filter_entry(|item| {
         item.depth() != 1 || !skip.iter().any(|name| item.file_name() == *name)
     });
     for item in kept {
         let item = item.map_err(|error| {
             let path = error.path().unwrap_or(root).to_owned();
-            Error { action: "list", path, source: error.into() }
+            Error {
+                action: "list",
+                path,
+                source: error.into(),
+            }
         })?;
         let kind = match item.file_type() {
             kind if kind.is_file() => Kind::File,
@@ -448,8 +500,12 @@ pub fn walk(root: &Path, skip: &[&str]) -> Result<Vec<Found>> {
             kind if kind.is_symlink() => Kind::Link,
             _ => Kind::Special,
         };
-        let inode = item.ino();
-        let path = item.path().strip_prefix(root).unwrap_or(item.path()).to_owned();
+        let inode = walkdir::DirEntryExt::ino(&item);
+        let path = item
+            .path()
+            .strip_prefix(root)
+            .unwrap_or(item.path())
+            .to_owned();
         found.push(Found { path, kind, inode });
     }
     Ok(found)
@@ -466,13 +522,16 @@ fn put(folder: &OwnedFd, name: &Path, bytes: &[u8], over: Over) -> io::Result<()
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     let fd = rustix::fs::openat(folder, &temp, flags, Mode::RUSR | Mode::WUSR)?;
     let mut file = File::from(fd);
-    let done = file.write_all(bytes).and_then(|()| file.sync_all()).and_then(|()| match over {
-        Over::Replace => Ok(rustix::fs::renameat(folder, &temp, folder, name)?),
-        Over::Refuse => {
-            rustix::fs::linkat(folder, &temp, folder, name, AtFlags::empty())?;
-            Ok(rustix::fs::unlinkat(folder, &temp, AtFlags::empty())?)
-        }
-    });
+    let done = file
+        .write_all(bytes)
+        .and_then(|()| file.sync_all())
+        .and_then(|()| match over {
+            Over::Replace => Ok(rustix::fs::renameat(folder, &temp, folder, name)?),
+            Over::Refuse => {
+                rustix::fs::linkat(folder, &temp, folder, name, AtFlags::empty())?;
+                Ok(rustix::fs::unlinkat(folder, &temp, AtFlags::empty())?)
+            }
+        });
     if let Err(error) = done {
         let _ = rustix::fs::unlinkat(folder, &temp, AtFlags::empty());
         return Err(error);
@@ -543,8 +602,15 @@ fn kind_from(file_type: FileType) -> Kind {
     }
 }
 
-#[allow(clippy::unnecessary_cast, reason = "the fields' widths differ between systems")]
-#[allow(clippy::cast_sign_loss, clippy::cast_lossless, reason = "sizes are not negative")]
+#[allow(
+    clippy::unnecessary_cast,
+    reason = "the fields' widths differ between systems"
+)]
+#[allow(
+    clippy::cast_sign_loss,
+    clippy::cast_lossless,
+    reason = "sizes are not negative"
+)]
 fn stat_of(stat: &rustix::fs::Stat) -> Stat {
     Stat {
         size: stat.st_size as u64,
@@ -556,7 +622,11 @@ fn stat_of(stat: &rustix::fs::Stat) -> Stat {
 }
 
 fn fail(action: &'static str, path: &Path, source: io::Error) -> Error {
-    Error { action, path: path.to_owned(), source }
+    Error {
+        action,
+        path: path.to_owned(),
+        source,
+    }
 }
 
 #[cfg(test)]

@@ -46,6 +46,13 @@ fn forbid_dumps() -> io::Result<()> {
 }
 
 impl OriginalLimits {
+    /// The limits as they are: for what has hardened nothing and starts no command.
+    pub fn unchanged() -> Self {
+        Self {
+            core: rustix::process::getrlimit(Resource::Core),
+        }
+    }
+
     /// Puts the limits back, for a command that is about to replace this process.
     pub fn restore(&self) -> io::Result<()> {
         Ok(rustix::process::setrlimit(

@@ -3,8 +3,8 @@
 //! Lives here: `Env`, what the program was given when it started, and one file for each thing the machine offers.
 //! Never here: anything that knows what an entry is. Every layer may use it.
 
-pub mod fs;
 pub mod clock;
+pub mod fs;
 pub mod mem;
 pub mod process;
 pub mod ram;
@@ -66,7 +66,7 @@ impl Env {
         Self {
             vars: std::env::vars_os().collect(),
             cwd: std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/")),
-            now: Timestamp::now(),
+            now: clock::now(),
             terminal: Streams {
                 stdin: std::io::stdin().is_terminal(),
                 stdout: std::io::stdout().is_terminal(),

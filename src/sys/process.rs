@@ -190,5 +190,13 @@ fn converse(child: &mut Child, secret: &Secret) -> io::Result<String> {
     Ok(answer.trim_end().to_owned())
 }
 
+/// This machine's name.
+pub fn host_name() -> String {
+    rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned()
+}
+
 #[cfg(test)]
 mod tests;

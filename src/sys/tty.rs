@@ -38,6 +38,12 @@ use crate::sys::signal::Held;
 /// The width where the terminal does not tell it, in columns.
 const WIDTH: usize = 80;
 
+/// The width of the terminal that stdout is, in columns; `None` if it is none.
+pub fn width_of_stdout() -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
+    Some(usize::from(size.ws_col)).filter(|&width| width > 0)
+}
+
 /// The controlling terminal of this process.
 pub struct Terminal {
     tty: File,
@@ -171,6 +177,11 @@ impl Terminal {
             format!("\x1b[{up}A")
         };
         self.write(&format!("{up}\r\x1b[J"))
+    }
+
+    /// Shows a line.
+    pub fn say(&self, text: &str) -> io::Result<()> {
+        self.write(&format!("{}\n", sanitize(text)))
     }
 
     fn write(&self, text: &str) -> io::Result<()> {

@@ -11,7 +11,10 @@ fn replace_makes_folders_and_leaves_no_temporary_file() {
     let (temp, dir) = dir();
     dir.replace(Path::new("a/b/c.age"), b"one").unwrap();
     dir.replace(Path::new("a/b/c.age"), b"two").unwrap();
-    assert_eq!(dir.read(Path::new("a/b/c.age"), 10).unwrap().unwrap(), b"two");
+    assert_eq!(
+        dir.read(Path::new("a/b/c.age"), 10).unwrap().unwrap(),
+        b"two"
+    );
     let stat = dir.stat(Path::new("a/b/c.age")).unwrap().unwrap();
     assert_eq!((stat.mode, stat.size), (0o600, 3));
     assert_eq!(walk(temp.path(), &[]).unwrap().len(), 3);
@@ -46,7 +49,10 @@ fn the_limit_holds_on_both_sides() {
     std::fs::write(temp.path().join("x"), b"12345").unwrap();
     assert!(dir.read(Path::new("x"), 5).is_ok());
     assert!(dir.read(Path::new("x"), 4).is_err());
-    assert_eq!(read_stream(&mut &b"12345"[..], 5).unwrap().expose(), b"12345");
+    assert_eq!(
+        read_stream(&mut &b"12345"[..], 5).unwrap().expose(),
+        b"12345"
+    );
     assert!(read_stream(&mut &b"12345"[..], 4).is_err());
 }
 

@@ -82,7 +82,11 @@ fn the_replacement_dies_of_its_own_signals() {
     assert_eq!(replaced_by("kill -TERM $$").status.signal(), Some(15));
     assert_eq!(replaced_by("kill -PIPE $$").status.signal(), Some(13));
     let mask = replaced_by("echo; grep SigBlk /proc/self/status").stdout;
-    assert!(String::from_utf8(mask).unwrap().contains("SigBlk:\t0000000000000000\n"));
+    assert!(
+        String::from_utf8(mask)
+            .unwrap()
+            .contains("SigBlk:\t0000000000000000\n")
+    );
 }
 
 #[test]
