@@ -162,11 +162,9 @@ fn clean(text: &str, otherwise: &str) -> String {
 
 /// The raw commit object: headers `tree`, `parent`…, `author`, `committer`, an empty line, the message ending in LF.
 pub fn commit_text(tree: &Id, parents: &[Id], author: &Ident, message: &str) -> Vec<u8> {
-    let mut text = format!("tree {tree}\n");
-    for parent in parents {
-        text.push_str(&format!("parent {parent}\n"));
-    }
-    text.push_str(&format!("author {author}\ncommitter {author}\n\n"));
+    let parents: Vec<String> = parents.iter().map(|id| format!("parent {id}\n")).collect();
+    let parents = parents.concat();
+    let mut text = format!("tree {tree}\n{parents}author {author}\ncommitter {author}\n\n");
     text.extend(message.chars().filter(|c| *c != '\0'));
     if !text.ends_with('\n') {
         text.push('\n');

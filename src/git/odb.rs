@@ -268,6 +268,7 @@ fn deflate(kind: Kind, body: &[u8]) -> io::Result<Vec<u8>> {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "tests make and read files")]
 mod tests {
     use std::fs;
 

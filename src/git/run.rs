@@ -106,10 +106,10 @@ impl Git {
 
     /// Runs git without input and gives what it prints, in English.
     pub fn output(&self, args: &[&str]) -> Result<Vec<u8>, Error> {
-        self.finish(self.command(args), args)
+        Self::finish(self.command(args), args)
     }
 
-    fn finish(&self, mut command: Command, args: &[&str]) -> Result<Vec<u8>, Error> {
+    fn finish(mut command: Command, args: &[&str]) -> Result<Vec<u8>, Error> {
         let output = command.env("LC_ALL", "C").stdin(Stdio::null()).output();
         let output = output.map_err(Error::Start)?;
         if output.status.success() {
@@ -129,7 +129,7 @@ impl Git {
         command
             .env("GIT_DEFAULT_HASH", "sha1")
             .env("GIT_DEFAULT_REF_FORMAT", "files");
-        self.finish(command, &args)?;
+        Self::finish(command, &args)?;
         self.output(&["config", "core.fileMode", "false"]).map(drop)
     }
 
