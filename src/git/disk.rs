@@ -241,7 +241,9 @@ mod tests {
             let mut paths: Vec<_> = (0..count)
                 .map(|n| folder.path().join(n.to_string()))
                 .collect();
-            paths.iter().for_each(|path| fs::write(path, b"x").unwrap());
+            for path in &paths {
+                fs::write(path, b"x").unwrap();
+            }
             flush(&paths).unwrap();
             if (1..63).contains(&count) {
                 paths.push(folder.path().join("absent"));

@@ -100,7 +100,7 @@ impl Workplace {
         }
         Ok(Lock {
             target,
-            lock,
+            named: lock,
             own,
             file,
         })
@@ -131,7 +131,7 @@ fn retry(path: &Path, mut ask: impl FnMut() -> Result<bool, Error>) -> Result<()
 /// A lock of git's: nobody else changes the file until this is dropped, and it may be replaced.
 pub(super) struct Lock {
     target: PathBuf,
-    lock: PathBuf,
+    named: PathBuf,
     own: PathBuf,
     file: File,
 }
@@ -141,31 +141,32 @@ impl Lock {
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
         self.file
             .write_all(bytes)
-            .map_err(Error::io("write", &self.lock))
+            .map_err(Error::io("write", &self.named))
     }
 
     /// Where the new content lies until `commit`.
     pub(super) fn path(&self) -> &Path {
-        &self.lock
+        &self.named
     }
 
     /// Makes the new content the file's.
     pub(super) fn commit(self) -> Result<(), Error> {
-        disk::rename(&self.lock, &self.target).map_err(Error::io("replace", &self.target))
+        disk::rename(&self.named, &self.target).map_err(Error::io("replace", &self.target))
     }
 }
 
 impl Drop for Lock {
     fn drop(&mut self) {
         // After `commit` the lock's name is gone; another program may already have made one of its own.
-        if disk::is_same(&self.own, &self.lock).unwrap_or(false) {
-            let _ = disk::remove(&self.lock);
+        if disk::is_same(&self.own, &self.named).unwrap_or(false) {
+            let _ = disk::remove(&self.named);
         }
         let _ = disk::remove(&self.own);
     }
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "tests make and read files")]
 mod tests {
     use std::fs;
 

@@ -108,12 +108,6 @@ pub struct Ident {
 }
 
 impl Ident {
-    /// Whoever git's configuration names, at an instant; times are in UTC.
-    pub fn of(author: crate::git::run::Author, now: jiff::Timestamp) -> Self {
-        let (name, email) = author.read();
-        Self::new(&name, &email, now.as_second(), 0)
-    }
-
     /// Makes it fit for a commit: no control characters, no `<` or `>`, never empty. `seconds` is since 1970 and
     /// taken as 0 if before; `offset_minutes` is east of Greenwich, at most a day.
     pub fn new(name: &str, email: &str, seconds: i64, offset_minutes: i32) -> Self {
@@ -168,11 +162,9 @@ fn clean(text: &str, otherwise: &str) -> String {
 
 /// The raw commit object: headers `tree`, `parent`…, `author`, `committer`, an empty line, the message ending in LF.
 pub fn commit_text(tree: &Id, parents: &[Id], author: &Ident, message: &str) -> Vec<u8> {
-    let mut text = format!("tree {tree}\n");
-    for parent in parents {
-        text.push_str(&format!("parent {parent}\n"));
-    }
-    text.push_str(&format!("author {author}\ncommitter {author}\n\n"));
+    let parents: Vec<String> = parents.iter().map(|id| format!("parent {id}\n")).collect();
+    let parents = parents.concat();
+    let mut text = format!("tree {tree}\n{parents}author {author}\ncommitter {author}\n\n");
     text.extend(message.chars().filter(|c| *c != '\0'));
     if !text.ends_with('\n') {
         text.push('\n');

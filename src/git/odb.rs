@@ -37,12 +37,13 @@ pub(super) struct Odb {
     git: PathBuf,
     objects: PathBuf,
     state: Mutex<State>,
+    /// Taken at first need. Apart from the state: objects are read while the place is in use.
+    place: Mutex<Option<Workplace>>,
 }
 
 /// What is opened at first need.
 #[derive(Default)]
 struct State {
-    place: Option<Workplace>,
     /// New objects without a name yet, and where they lie.
     new: BTreeMap<Id, PathBuf>,
     packs: Option<Vec<Pack>>,
@@ -66,6 +67,7 @@ impl Odb {
             git: git.to_owned(),
             objects,
             state: Mutex::default(),
+            place: Mutex::default(),
         }
     }
 
@@ -78,12 +80,12 @@ impl Odb {
         &self,
         work: impl FnOnce(&Workplace) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let mut state = self.state();
-        let place = match state.place.take() {
+        let mut held = self.place.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = match held.take() {
             Some(place) => place,
             None => Workplace::take(&self.git)?,
         };
-        work(state.place.insert(place))
+        work(held.insert(place))
     }
 
     /// Reads an object of a kind and checks its digest.
@@ -266,6 +268,7 @@ fn deflate(kind: Kind, body: &[u8]) -> io::Result<Vec<u8>> {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "tests make and read files")]
 mod tests {
     use std::fs;
 

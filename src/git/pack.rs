@@ -31,7 +31,7 @@ const BASE_MAX_BYTES: u64 = 80 * 1024 * 1024;
 pub(super) struct Pack {
     path: PathBuf,
     index: File,
-    pack: File,
+    content: File,
     table: Vec<u8>,
     count: u64,
 }
@@ -63,7 +63,7 @@ impl Pack {
         let mut opened = Self {
             path: path.to_owned(),
             index,
-            pack,
+            content: pack,
             table,
             count: 0,
         };
@@ -177,7 +177,7 @@ impl Pack {
         let mut reader = BufReader::with_capacity(
             4096,
             At {
-                file: &self.pack,
+                file: &self.content,
                 at,
             },
         );

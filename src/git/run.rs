@@ -58,15 +58,6 @@ impl Git {
         }
     }
 
-    /// The same git in another folder.
-    #[must_use]
-    pub fn at(&self, folder: &Path) -> Self {
-        Self {
-            store: folder.to_owned(),
-            ..self.clone()
-        }
-    }
-
     /// Whether git may ask on the terminal; without, it fails instead.
     #[must_use]
     pub const fn interactive(mut self, interactive: bool) -> Self {
@@ -115,10 +106,10 @@ impl Git {
 
     /// Runs git without input and gives what it prints, in English.
     pub fn output(&self, args: &[&str]) -> Result<Vec<u8>, Error> {
-        self.finish(self.command(args), args)
+        Self::finish(self.command(args), args)
     }
 
-    fn finish(&self, mut command: Command, args: &[&str]) -> Result<Vec<u8>, Error> {
+    fn finish(mut command: Command, args: &[&str]) -> Result<Vec<u8>, Error> {
         let output = command.env("LC_ALL", "C").stdin(Stdio::null()).output();
         let output = output.map_err(Error::Start)?;
         if output.status.success() {
@@ -138,7 +129,7 @@ impl Git {
         command
             .env("GIT_DEFAULT_HASH", "sha1")
             .env("GIT_DEFAULT_REF_FORMAT", "files");
-        self.finish(command, &args)?;
+        Self::finish(command, &args)?;
         self.output(&["config", "core.fileMode", "false"]).map(drop)
     }
 

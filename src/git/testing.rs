@@ -59,10 +59,10 @@ impl World {
     pub(super) fn change(&self, changes: &[(&str, Option<&str>)]) -> Id {
         let repo = self.repo();
         let head = repo.head().unwrap();
-        let blob = |text: &Option<&str>| text.map(|text| repo.write_blob(text.as_bytes()).unwrap());
+        let blob = |text: Option<&str>| text.map(|text| repo.write_blob(text.as_bytes()).unwrap());
         let edits: Vec<_> = changes
             .iter()
-            .map(|(path, text)| ((*path).to_owned(), blob(text)))
+            .map(|(path, text)| ((*path).to_owned(), blob(*text)))
             .collect();
         let tree = repo.edit_tree(head.commit, &edits).unwrap();
         let who = Ident::new("Octo Cat", "o@c", 1_700_000_000, 0);

@@ -231,7 +231,10 @@ fn a_branch_that_was_moved_or_locked_is_left_alone() {
     assert!(matches!(locked, Err(Error::Locked(path)) if path == lock));
     assert!(!world.store().join(".git/HEAD.lock").exists());
     fs::remove_file(&lock).unwrap();
+    repo.settle().unwrap();
+    drop(repo);
     world.change(&[("z.age", Some("z"))]);
+    let repo = world.repo();
     let moved = repo.move_head(&head, next, &who, "x");
     assert!(matches!(moved, Err(Error::Moved { .. })));
     world.run(&["checkout", "-q", "-b", "other"]);
@@ -294,15 +297,11 @@ fn a_file_that_is_not_the_commits_is_shown_as_changed() {
     // Same size, and likely in the same second as the index.
     world.put("a.age", Some("2"));
     repo.update_index(&[("b/c.age".to_owned(), None)]).unwrap();
-    assert_eq!(
-        world
-            .run(&["status", "--porcelain"])
-            .lines()
-            .next()
-            .unwrap(),
-        "D  b/c.age"
+    let status = world.run(&["status", "--porcelain"]);
+    assert!(
+        status.contains(" M a.age") && status.contains("D  b/c.age"),
+        "{status}"
     );
-    assert!(world.run(&["status", "--porcelain"]).contains(" M a.age"));
 }
 
 #[test]
@@ -321,7 +320,7 @@ fn ancestors_and_walks() {
     );
     assert_eq!(repo.walk(top, Some(right)).unwrap(), [top, merge, left]);
     assert_eq!(repo.walk(top, Some(left)).unwrap(), [top, merge, right]);
-    assert!(repo.walk(root, Some(top)).unwrap().is_empty());
+    assert!(repo.walk(left, Some(merge)).unwrap().is_empty());
     assert!(repo.walk(top, Some(top)).unwrap().is_empty());
     assert_eq!(repo.walk(left, Some(right)).unwrap(), [left]);
     for (old, new, is) in [
