@@ -19,6 +19,11 @@ pub trait Prompt: Send + Sync {
 
     /// Shows a line, such as "touch the key now".
     fn message(&self, text: &str);
+
+    /// Whether asking again may bring another answer: a person may have mistyped, a program has not.
+    fn can_repeat(&self) -> bool {
+        false
+    }
 }
 
 /// Nobody to ask: every question stays unanswered.
