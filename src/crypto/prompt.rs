@@ -20,7 +20,7 @@ pub trait Prompt: Send + Sync {
     /// Shows a line, such as "touch the key now".
     fn message(&self, text: &str);
 
-    /// Whether a wrong answer may be given again: a person can, a program would print the same.
+    /// Whether asking again may bring another answer: a person may have mistyped, a program has not.
     fn can_repeat(&self) -> bool {
         false
     }

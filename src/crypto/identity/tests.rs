@@ -221,6 +221,12 @@ fn ssh_keys_of_every_kind_accepted() {
 }
 
 #[test]
+fn an_endless_ssh_key_is_refused_at_once() {
+    let text = format!("{}\n{}", ssh::OPENSSH_BEGIN, "AAAA\n".repeat(200_000));
+    assert!(matches!(from_text(&text), Err(Error::TooLarge { .. })));
+}
+
+#[test]
 fn ssh_keys_refused_by_name() {
     if !has_ssh_keygen() {
         return;
