@@ -48,10 +48,7 @@ fn forbid_dumps() -> io::Result<()> {
 impl OriginalLimits {
     /// Puts the limits back, for a command that is about to replace this process.
     pub fn restore(&self) -> io::Result<()> {
-        Ok(rustix::process::setrlimit(
-            Resource::Core,
-            self.core.clone(),
-        )?)
+        Ok(rustix::process::setrlimit(Resource::Core, self.core)?)
     }
 }
 

@@ -66,7 +66,7 @@ impl Env {
         Self {
             vars: std::env::vars_os().collect(),
             cwd: std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/")),
-            now: Timestamp::now(),
+            now: clock::now(),
             terminal: Streams {
                 stdin: std::io::stdin().is_terminal(),
                 stdout: std::io::stdout().is_terminal(),

@@ -35,7 +35,8 @@ const PREFIX: &str = "agevault-edit-";
 pub struct RamFolder {
     path: PathBuf,
     /// Locked while the folder is in use, so that no other process takes it for a left-over.
-    _lock: File,
+    #[allow(dead_code, reason = "dropping it releases the lock")]
+    lock: File,
 }
 
 impl RamFolder {
@@ -84,7 +85,7 @@ impl RamFolder {
         DirBuilder::new().mode(0o700).create(&path)?;
         let lock = File::open(&path)?;
         rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive)?;
-        Ok(Self { path, _lock: lock })
+        Ok(Self { path, lock })
     }
 }
 
@@ -108,10 +109,15 @@ fn places(runtime: Option<&Path>) -> Vec<PathBuf> {
 }
 
 #[cfg(target_os = "linux")]
+#[allow(
+    clippy::cast_sign_loss,
+    clippy::unnecessary_cast,
+    clippy::cast_lossless,
+    reason = "the field has another type on other machines; the numbers have 32 bits"
+)]
 fn is_ram(place: &Path) -> bool {
     /// `statfs(2)`: `TMPFS_MAGIC` and `RAMFS_MAGIC`.
     const RAM: [u64; 2] = [0x0102_1994, 0x8584_58f6];
-    // The field's type differs between machines; the numbers need 32 bits.
     let kind = rustix::fs::statfs(place).map(|found| found.f_type as u64 & 0xffff_ffff);
     kind.is_ok_and(|kind| RAM.contains(&kind))
 }
@@ -218,7 +224,7 @@ mod tests {
         let used = RamFolder::create_in(&place).unwrap();
         let left = RamFolder::create_in(&place).unwrap();
         let path = left.path.clone();
-        rustix::fs::flock(&left._lock, FlockOperation::Unlock).unwrap();
+        rustix::fs::flock(&left.lock, FlockOperation::Unlock).unwrap();
         sweep(&place);
         assert!(used.path.exists());
         assert!(!path.exists());
