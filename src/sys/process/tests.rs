@@ -5,7 +5,7 @@ use super::*;
 use crate::sys::mem;
 use crate::sys::signal;
 
-/// Set in the copy of the test program in which one test runs alone.
+/// Set in the copy of the test program that is to be replaced.
 const REPLACED: &str = "AGEVAULT_TEST_REPLACED_BY";
 
 fn os(text: &str) -> &OsStr {
@@ -136,20 +136,23 @@ fn an_editor_may_have_arguments_and_paths_spaces() {
 
 #[test]
 fn an_interrupted_editor_does_not_end_us() {
-    // In a copy with one thread, as the program is while an editor is open: elsewhere the kernel may hand the signal to a
-    // thread that is asleep, and it is dealt with too late.
-    if std::env::var_os(REPLACED).is_none() {
-        let name = "sys::process::tests::an_interrupted_editor_does_not_end_us";
-        let output = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", name, "--test-threads=1"])
-            .env(REPLACED, "interrupted")
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{output:?}");
-        return;
-    }
+    let _turn = signal::tests::turn();
+    let folder = tempfile::tempdir().unwrap();
+    let noted = folder.path().join("noted");
     let path = path();
     let vars = [(os("PATH"), path.as_os_str())];
-    let status = edit_file(os("kill -INT $PPID; exit 5;"), Path::new("x"), &vars).unwrap();
-    assert_eq!(status.code(), Some(5));
+    // A test program has other threads, and the kernel may hand the signal to one that is asleep: the editor stays open
+    // until it has been dealt with.
+    let held = Held::new().unwrap();
+    std::thread::scope(|threads| {
+        threads.spawn(|| {
+            while !held.is_caught() {
+                std::thread::yield_now();
+            }
+            std::fs::write(&noted, "").unwrap();
+        });
+        let editor = "kill -INT $PPID; until [ -e \"$1\" ]; do :; done; exit 5;";
+        let status = edit_file(os(editor), &noted, &vars).unwrap();
+        assert_eq!(status.code(), Some(5));
+    });
 }
