@@ -55,10 +55,7 @@ impl OriginalLimits {
 
     /// Puts the limits back, for a command that is about to replace this process.
     pub fn restore(&self) -> io::Result<()> {
-        Ok(rustix::process::setrlimit(
-            Resource::Core,
-            self.core.clone(),
-        )?)
+        Ok(rustix::process::setrlimit(Resource::Core, self.core)?)
     }
 }
 

@@ -31,11 +31,15 @@ use crate::sys::fs;
 /// Prefix of the folders' names, by which those left behind by a killed process are found.
 const PREFIX: &str = "agevault-edit-";
 
+/// How often a folder is made before giving up.
+const TRIES: usize = 8;
+
 /// A private folder in RAM; overwritten with zeros and removed when dropped, whatever an editor left in it included.
 pub struct RamFolder {
     path: PathBuf,
     /// Locked while the folder is in use, so that no other process takes it for a left-over.
-    _lock: File,
+    #[allow(dead_code, reason = "dropping it releases the lock")]
+    lock: File,
 }
 
 impl RamFolder {
@@ -77,14 +81,22 @@ impl RamFolder {
         fs::read_stream(&mut file, max_bytes)
     }
 
+    /// Makes and locks a folder. Another process that sweeps may take it for a left-over before it is locked: then once more.
     fn create_in(place: &Path) -> io::Result<Self> {
-        let mut random = [0; 8];
-        getrandom::fill(&mut random).map_err(io::Error::other)?;
-        let path = place.join(format!("{PREFIX}{:016x}", u64::from_ne_bytes(random)));
-        DirBuilder::new().mode(0o700).create(&path)?;
-        let lock = File::open(&path)?;
-        rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive)?;
-        Ok(Self { path, _lock: lock })
+        for _ in 0..TRIES {
+            let mut random = [0; 8];
+            getrandom::fill(&mut random).map_err(io::Error::other)?;
+            let path = place.join(format!("{PREFIX}{:016x}", u64::from_ne_bytes(random)));
+            DirBuilder::new().mode(0o700).create(&path)?;
+            let Ok(lock) = File::open(&path) else {
+                continue;
+            };
+            let is_locked = rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive);
+            if is_locked.is_ok() && path.exists() {
+                return Ok(Self { path, lock });
+            }
+        }
+        Err(io::ErrorKind::ResourceBusy.into())
     }
 }
 
@@ -108,10 +120,15 @@ fn places(runtime: Option<&Path>) -> Vec<PathBuf> {
 }
 
 #[cfg(target_os = "linux")]
+#[allow(
+    clippy::cast_sign_loss,
+    clippy::unnecessary_cast,
+    clippy::cast_lossless,
+    reason = "the field has another type on other machines; the numbers have 32 bits"
+)]
 fn is_ram(place: &Path) -> bool {
     /// `statfs(2)`: `TMPFS_MAGIC` and `RAMFS_MAGIC`.
     const RAM: [u64; 2] = [0x0102_1994, 0x8584_58f6];
-    // The field's type differs between machines; the numbers need 32 bits.
     let kind = rustix::fs::statfs(place).map(|found| found.f_type as u64 & 0xffff_ffff);
     kind.is_ok_and(|kind| RAM.contains(&kind))
 }
@@ -214,12 +231,13 @@ mod tests {
 
     #[test]
     fn left_overs_are_swept_and_those_in_use_are_not() {
-        let place = PathBuf::from("/dev/shm");
-        let used = RamFolder::create_in(&place).unwrap();
-        let left = RamFolder::create_in(&place).unwrap();
+        // A place of its own: other tests sweep the real one.
+        let place = tempfile::tempdir().unwrap();
+        let used = RamFolder::create_in(place.path()).unwrap();
+        let left = RamFolder::create_in(place.path()).unwrap();
         let path = left.path.clone();
-        rustix::fs::flock(&left._lock, FlockOperation::Unlock).unwrap();
-        sweep(&place);
+        rustix::fs::flock(&left.lock, FlockOperation::Unlock).unwrap();
+        sweep(place.path());
         assert!(used.path.exists());
         assert!(!path.exists());
     }

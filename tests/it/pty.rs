@@ -20,7 +20,7 @@ use pty_process::blocking::Pty as Master;
 const END_MAX: Duration = Duration::from_secs(30);
 
 /// A program and the terminal it runs in. Killed when dropped.
-pub struct Pty {
+pub(crate) struct Pty {
     child: Child,
     keyboard: Master,
     printed: Receiver<Vec<u8>>,
@@ -35,7 +35,7 @@ impl Pty {
     ///
     /// `command` is `std::process::Command` with a terminal: set arguments and environment as usual; a stream that it redirects
     /// stays redirected.
-    pub fn spawn(command: Command, (rows, columns): (u16, u16)) -> Self {
+    pub(crate) fn spawn(command: Command, (rows, columns): (u16, u16)) -> Self {
         let (keyboard, terminal) = pty_process::blocking::open().unwrap();
         keyboard
             .resize(pty_process::Size::new(rows, columns))
@@ -59,7 +59,7 @@ impl Pty {
     /// Waits until the program has printed this text, after what earlier calls found. Panics, with the screen, if it does not
     /// come in time or the program ends.
     #[track_caller]
-    pub fn expect(&mut self, text: &str, timeout: Duration) {
+    pub(crate) fn expect(&mut self, text: &str, timeout: Duration) {
         let deadline = Instant::now() + timeout;
         while !self.find(text) {
             let left = deadline.saturating_duration_since(Instant::now());
@@ -70,12 +70,12 @@ impl Pty {
     }
 
     /// Types this text; Enter is `\r`, Ctrl-C `\x03`, Ctrl-D `\x04`, Esc `\x1b`.
-    pub fn send(&mut self, text: &str) {
+    pub(crate) fn send(&mut self, text: &str) {
         self.keyboard.write_all(text.as_bytes()).unwrap();
     }
 
     /// Changes the size of the terminal, in rows and columns; the program gets SIGWINCH.
-    pub fn resize(&mut self, rows: u16, columns: u16) {
+    pub(crate) fn resize(&mut self, rows: u16, columns: u16) {
         self.keyboard
             .resize(pty_process::Size::new(rows, columns))
             .unwrap();
@@ -85,7 +85,7 @@ impl Pty {
 
     /// Waits for the program to end, reading the rest of what it prints.
     #[track_caller]
-    pub fn wait(&mut self) -> ExitStatus {
+    pub(crate) fn wait(&mut self) -> ExitStatus {
         let deadline = Instant::now() + END_MAX;
         loop {
             match self.take(deadline.saturating_duration_since(Instant::now())) {
@@ -97,17 +97,17 @@ impl Pty {
     }
 
     /// What a person sees, as text: rows without trailing blanks.
-    pub fn screen(&self) -> String {
+    pub(crate) fn screen(&self) -> String {
         self.screen.screen().contents()
     }
 
     /// Everything the program has printed so far, as bytes of the terminal.
-    pub fn output(&self) -> &[u8] {
+    pub(crate) fn output(&self) -> &[u8] {
         &self.output
     }
 
     /// The process id of the program.
-    pub fn id(&self) -> u32 {
+    pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
 
@@ -152,6 +152,8 @@ fn read_all(mut master: std::fs::File) -> Receiver<Vec<u8>> {
 }
 
 mod tests {
+    use std::os::unix::process::ExitStatusExt;
+
     use super::*;
 
     const SOON: Duration = Duration::from_secs(10);
@@ -180,8 +182,18 @@ mod tests {
         let mut pty = sh("echo ready; exec cat");
         pty.expect("ready", SOON);
         pty.send("\x03");
-        use std::os::unix::process::ExitStatusExt;
         assert_eq!(pty.wait().signal(), Some(2));
+    }
+
+    #[test]
+    fn a_new_size_is_seen() {
+        let mut pty = sh("echo $$; read go; stty size");
+        let id = pty.id().to_string();
+        pty.expect(&id, SOON);
+        pty.resize(10, 40);
+        pty.send("go\r");
+        pty.expect("10 40", SOON);
+        assert!(pty.wait().success());
     }
 
     #[test]
