@@ -95,6 +95,7 @@ impl Run for Args {
         );
         if let Some((key, _)) = &recovery {
             cx.ui.secret(key)?;
+            cx.ui.line("");
         }
         Ok(0)
     }

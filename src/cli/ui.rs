@@ -57,7 +57,6 @@ pub struct Ui {
     answer: Vec<u8>,
     streams: Streams,
     colour: bool,
-    is_dumb: bool,
 }
 
 impl Ui {
@@ -69,7 +68,6 @@ impl Ui {
             answer: Vec::new(),
             streams: env.terminal,
             colour,
-            is_dumb,
         }
     }
 
@@ -151,11 +149,6 @@ impl Ui {
     /// The width of the terminal that the answer goes to, in columns; 80 elsewhere.
     pub fn width(&self) -> usize {
         tty::width_of_stdout().unwrap_or(80)
-    }
-
-    /// Whether the terminal can do no more than print.
-    pub fn is_dumb(&self) -> bool {
-        self.is_dumb
     }
 
     fn talk(&self, mark: &str, style: Style, text: &str) {

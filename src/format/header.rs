@@ -63,13 +63,13 @@ pub struct Header {
 }
 
 impl Header {
-    /// A new header for a name, at revision 1 of `now`.
+    /// A new header for a name; writing it makes revision 1 of it.
     pub fn new(name: &Name, now: Timestamp) -> Self {
         let now = Some(whole_seconds(now));
         let name = name.as_str().to_owned();
         Self {
             name,
-            rev: 1,
+            rev: 0,
             created: now,
             modified: now,
             ..Self::default()

@@ -248,7 +248,7 @@ mod tests {
         }
         check(&"x".repeat(201), false);
         check(&["a"; 33].join("/"), false);
-        check(&["a".repeat(99); 11].join("/"), false);
+        check(&vec!["a".repeat(99); 11].join("/"), false);
     }
 
     #[test]

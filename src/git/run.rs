@@ -20,6 +20,7 @@ use std::process::ExitStatus;
 use std::process::Stdio;
 
 use crate::git::Error;
+use crate::git::Ident;
 
 /// Settings for every start; they win over every file.
 const TAMED: &[&str] = &[
@@ -55,6 +56,15 @@ impl Git {
             store: store.to_owned(),
             vars: vars.into_iter().collect(),
             interactive: false,
+        }
+    }
+
+    /// The same git in another folder.
+    #[must_use]
+    pub fn at(&self, folder: &Path) -> Self {
+        Self {
+            store: folder.to_owned(),
+            ..self.clone()
         }
     }
 
@@ -161,6 +171,12 @@ fn code(status: ExitStatus) -> i32 {
 pub struct Author(Option<Child>);
 
 impl Author {
+    /// Whoever it is, at an instant; times are in UTC.
+    pub fn at(self, now: jiff::Timestamp) -> Ident {
+        let (name, email) = self.read();
+        Ident::new(&name, &email, now.as_second(), 0)
+    }
+
     /// Waits for name and address. Where git does not know them or is not there, they are empty, which `Ident::new` replaces.
     pub fn read(mut self) -> (String, String) {
         let mut bytes = Vec::new();

@@ -19,7 +19,6 @@ use crate::format::layout;
 use crate::format::members::Member;
 use crate::format::members::Members;
 use crate::format::members::Role;
-use crate::git::Ident;
 use crate::git::Repo;
 use crate::git::object::commit_text;
 use crate::git::run::Git;
@@ -138,7 +137,7 @@ fn fill(temp: &Path, plan: &Plan<'_>, keys: &KeyFile) -> Result<Option<String>, 
     let git = git.at(temp);
     let author = git.author();
     let repo = Repo::init(&git)?;
-    let author = Ident::of(author, plan.now);
+    let author = author.at(plan.now);
     let mut edits = Vec::new();
     for (path, bytes) in &files {
         edits.push((path.clone(), Some(repo.write_blob(bytes)?)));

@@ -182,7 +182,7 @@ impl Writer<'_> {
         let parents: Vec<Id> = head.commit.into_iter().collect();
         let author = self.author.take().map_or_else(
             || Ident::new("", "", self.now.as_second(), 0),
-            |author| Ident::of(author, self.now),
+            |author| author.at(self.now),
         );
         let raw = commit_text(&tree, &parents, &author, message);
         let commit = repo.write_commit(&self.keeper.seal(&raw)?)?;

@@ -1,4 +1,14 @@
 //! Behaviour, in one binary: the built program against real components.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    reason = "a test that cannot go on fails"
+)]
+
 mod age_vectors;
 mod pty;
