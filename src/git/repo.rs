@@ -36,7 +36,7 @@ const TREE_MAX_BYTES: u64 = 32 * 1024 * 1024;
 /// The repository of one store.
 ///
 /// A change is made in this order: `write_blob`, `edit_tree`, `write_commit`, `settle`, `move_head`, then the caller moves the
-/// work tree, then `update_index`. From the first write until the `Repo` is dropped no other process of this program writes.
+/// work tree, then `update_index`. From the first write until `update_index` no other process of this program writes.
 pub struct Repo {
     store: PathBuf,
     git: PathBuf,
@@ -138,6 +138,13 @@ impl Repo {
             why,
         };
         self.odb.with_place(|place| step.run(&self.git, place))
+    }
+
+    /// Removes what a killed process of this program has left inside `.git`. The next write does so too.
+    pub fn remove_leftovers(&self) -> Result<(), Error> {
+        self.odb.with_place(|_| Ok(()))?;
+        self.odb.release();
+        Ok(())
     }
 }
 

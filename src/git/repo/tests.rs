@@ -377,3 +377,19 @@ fn repositories_that_read_other_than_they_lie_are_refused() {
     std::os::unix::fs::symlink(world.home().join("elsewhere"), &git).unwrap();
     assert!(refused());
 }
+
+#[test]
+fn after_a_change_others_may_write_and_leftovers_go() {
+    let world = filled();
+    let (one, other) = (world.repo(), world.repo());
+    one.write_blob(b"x").unwrap();
+    assert!(matches!(other.write_blob(b"y"), Err(Error::Locked(_))));
+    one.settle().unwrap();
+    one.update_index(&[]).unwrap();
+    other.remove_leftovers().unwrap();
+    let left = world.store().join(".git/vault-tmp/object-1");
+    fs::write(&left, "left over").unwrap();
+    one.remove_leftovers().unwrap();
+    assert!(!left.exists());
+    other.write_blob(b"y").unwrap();
+}

@@ -44,7 +44,9 @@ impl Repo {
             };
             lock.write(&new.ok_or_else(|| Error::damaged("the index", "it is too large"))?)?;
             lock.commit()
-        })
+        })?;
+        self.odb.release();
+        Ok(())
     }
 
     /// The index with the edits; none if there is no index that is understood.
