@@ -213,7 +213,11 @@ fn edit(table: &mut toml_edit::Table, key: &str, value: Option<&str>) -> Option<
             Some(text) => {
                 let number: Option<i64> = text.parse().ok();
                 let item = number.map_or_else(|| toml_edit::value(text), toml_edit::value);
-                table.insert(key, item);
+                // In place, so that the comments around the old value stay.
+                match table.get_mut(key) {
+                    Some(old) => *old = item,
+                    None => drop(table.insert(key, item)),
+                }
             }
         }
         return Some(());

@@ -122,6 +122,10 @@ impl Store {
         for id in new {
             let of_commit = |refusal: Refusal| refusal.of(&id.to_string());
             let commit = repo.commit(id)?;
+            if let Some(foreign) = &commit.foreign {
+                let reason = format!("it has what no commit of vault has: {foreign}");
+                return Err(of_commit(Refusal::new(Stage::Seal, reason)).into());
+            }
             seal::verify(&commit.raw, &self.epoch).map_err(of_commit)?;
         }
         Ok(())
@@ -172,7 +176,10 @@ impl Store {
                 }
             }
         }
-        Ok(())
+        match &self.repo {
+            Some(repo) => Ok(repo.remove_leftovers()?),
+            None => Ok(()),
+        }
     }
 }
 
