@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::fmt::Write as _;
+use std::sync::OnceLock;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
@@ -53,29 +54,35 @@ fn add_field(digest: &mut impl sha2::Digest, bytes: &[u8]) {
 }
 
 /// The secret half of a writer key; wiped when dropped.
-pub struct WriterKey(SigningKey);
+///
+/// Made from its seed at first need: a look-up, which signs nothing, does not pay for it.
+pub struct WriterKey {
+    seed: Zeroizing<[u8; 32]>,
+    key: OnceLock<SigningKey>,
+}
 
 impl WriterKey {
     /// A new key from the operating system's random bytes.
     pub fn generate() -> Result<Self> {
         let mut seed = Zeroizing::new([0; 32]);
         getrandom::fill(seed.as_mut())?;
-        Ok(Self(SigningKey::from_bytes(&seed)))
+        let key = OnceLock::new();
+        Ok(Self { seed, key })
     }
 
     /// Reads the seed: 43 characters of canonical base64.
     pub fn from_seed_text(text: &[u8]) -> Result<Self> {
         let seed = Zeroizing::new(key_bytes(text)?);
-        Ok(Self(SigningKey::from_bytes(&seed)))
+        let key = OnceLock::new();
+        Ok(Self { seed, key })
     }
 
     /// The seed in the form that [`WriterKey::from_seed_text`] reads.
     pub fn seed_text(&self) -> Secret {
         let mut text = vec![0; KEY_TEXT];
-        let seed = Zeroizing::new(self.0.to_bytes());
         // The buffer has the length of 32 bytes in base64, so this cannot fail.
         let length = STANDARD_NO_PAD
-            .encode_slice(*seed, &mut text)
+            .encode_slice(*self.seed, &mut text)
             .unwrap_or_default();
         text.truncate(length);
         Secret::new(text)
@@ -83,12 +90,16 @@ impl WriterKey {
 
     /// The public half.
     pub fn public(&self) -> WriterPublic {
-        WriterPublic(self.0.verifying_key())
+        WriterPublic(self.key().verifying_key())
+    }
+
+    fn key(&self) -> &SigningKey {
+        self.key.get_or_init(|| SigningKey::from_bytes(&self.seed))
     }
 
     /// The signature in base64, 86 characters.
     pub fn sign(&self, message: &Message) -> String {
-        STANDARD_NO_PAD.encode(self.0.sign(&message.digest()).to_bytes())
+        STANDARD_NO_PAD.encode(self.key().sign(&message.digest()).to_bytes())
     }
 }
 

@@ -47,20 +47,26 @@ pub struct Document {
 impl Document {
     /// Takes a decrypted file apart and verifies it (F-060, F-061).
     pub fn open(plain: Secret, domain: Domain, epoch: &Epoch) -> Result<Self, Refusal> {
-        let frame = Frame::find(plain.expose()).ok_or_else(|| {
-            Refusal::new(
-                Stage::Envelope,
-                "it is no signed document: the \"sig\" or the \"---\" line is missing",
-            )
-        })?;
+        let frame = Frame::find(plain.expose()).ok_or_else(no_document)?;
         let part = |range: std::ops::Range<usize>| plain.expose().get(range).unwrap_or_default();
-        let (header, signature) = (part(0..frame.header_end), part(frame.sig));
+        let (header, signature) = (part(0..frame.header_end), part(frame.sig.clone()));
         let message = message(domain, epoch, header, part(frame.body_start..plain.len()));
         if epoch.writer.verify(&message, signature).is_err() {
             let reason =
                 "its signature is not the store's: it was altered, or comes from elsewhere";
             return Err(Refusal::new(Stage::Signature, reason));
         }
+        Self::cut(plain, &frame)
+    }
+
+    /// The same without the signature, for bytes that this device has verified before and remembers.
+    pub fn open_known(plain: Secret) -> Result<Self, Refusal> {
+        let frame = Frame::find(plain.expose()).ok_or_else(no_document)?;
+        Self::cut(plain, &frame)
+    }
+
+    fn cut(plain: Secret, frame: &Frame) -> Result<Self, Refusal> {
+        let header = plain.expose().get(..frame.header_end).unwrap_or_default();
         let header = std::str::from_utf8(header);
         let header = header
             .map_err(|_| Refusal::new(Stage::Header, "its header is not UTF-8"))?
@@ -82,6 +88,11 @@ impl Document {
         let signature = key.sign(&message(domain, epoch, header.as_bytes(), body));
         format!("{header}sig = \"{signature}\"\n---\n")
     }
+}
+
+fn no_document() -> Refusal {
+    let reason = "it is no signed document: the \"sig\" or the \"---\" line is missing";
+    Refusal::new(Stage::Envelope, reason)
 }
 
 fn message(domain: Domain, epoch: &Epoch, header: &[u8], body: &[u8]) -> Message {

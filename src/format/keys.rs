@@ -58,21 +58,37 @@ impl KeyFile {
             let reason = "it is for another store, epoch or member than its place says";
             return Err(Refusal::new(Stage::Member, reason));
         }
+        let keys = Self::of_parts(fields, &document.body, epoch, member)?;
+        let writer_key = keys.writer_key.as_ref();
+        if writer_key.is_some_and(|key| key.public() != epoch.writer) {
+            let reason = "its writer key is not the store's";
+            return Err(Refusal::new(Stage::Member, reason));
+        }
+        Ok(keys)
+    }
+
+    /// The same for a file that this device has verified before, under the same pin, and remembers (section 5).
+    pub fn parse_known(plain: Secret, epoch: &Epoch, member: &str) -> Result<Self, Refusal> {
+        let document = Document::open_known(plain)?;
+        let wrong =
+            |why: String| Refusal::new(Stage::Header, format!("its header is wrong: {why}"));
+        let fields = Fields::parse(&document.header).map_err(wrong)?;
+        Self::of_parts(fields, &document.body, epoch, member)
+    }
+
+    fn of_parts(
+        mut fields: Fields,
+        body: &Secret,
+        epoch: &Epoch,
+        member: &str,
+    ) -> Result<Self, Refusal> {
+        let wrong =
+            |why: String| Refusal::new(Stage::Header, format!("its header is wrong: {why}"));
         let past = take_past(&mut fields).map_err(wrong)?;
-        let body = Body::parse(&document.body, &past);
+        let body = Body::parse(body, &past);
         let body = body.ok_or_else(|| {
             Refusal::new(Stage::Header, "the keys in it are not as they should be")
         })?;
-        if body
-            .writer_key
-            .as_ref()
-            .is_some_and(|key| key.public() != epoch.writer)
-        {
-            return Err(Refusal::new(
-                Stage::Member,
-                "its writer key is not the store's",
-            ));
-        }
         let keyed = past.into_iter().zip(body.past);
         let past = keyed.map(|((number, writer, last), store_key)| PastEpoch {
             number,
@@ -81,8 +97,8 @@ impl KeyFile {
             store_key,
         });
         Ok(Self {
-            epoch: stated,
-            member: owner,
+            epoch: epoch.clone(),
+            member: member.to_owned(),
             store_key: body.store_key,
             writer_key: body.writer_key,
             past: past.collect(),

@@ -88,7 +88,7 @@ impl State {
 
     /// Forgets everything: a new store has come to the place of one that is gone. The lock stays.
     pub(super) fn forget(&self) -> Result<(), Error> {
-        for name in ["pin", "path", "member", "shown", "index"] {
+        for name in ["pin", "path", "member", "known-keys", "shown", "index"] {
             if let Some(dir) = self.folder()? {
                 dir.remove(Path::new(name))?;
             }
@@ -108,6 +108,16 @@ impl State {
         } else {
             self.set("member", member.as_bytes())
         }
+    }
+
+    /// The digest of the key file that was verified last, as hex.
+    pub fn known_keys(&self) -> Option<String> {
+        String::from_utf8(self.small("known-keys").ok()??).ok()
+    }
+
+    /// Remembers the digest of a key file that has been verified.
+    pub fn set_known_keys(&self, digest: &str) -> Result<(), Error> {
+        self.set("known-keys", digest.as_bytes())
     }
 
     /// The commit that the work tree shows, as hex.
