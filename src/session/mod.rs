@@ -14,7 +14,6 @@ use crate::crypto::Identities;
 use crate::crypto::Prompt;
 use crate::crypto::Unattended;
 use crate::crypto::file;
-use crate::crypto::sign::digest_hex;
 use crate::format::KEYS_MAX_BYTES;
 use crate::format::Refusal;
 use crate::format::Stage;
@@ -203,15 +202,14 @@ fn try_member(
             return Err(refusal.of(&path).into());
         }
     };
-    let digest = digest_hex(&[store.epoch.to_text().as_bytes(), path.as_bytes(), &bytes].concat());
     let of_file = |refusal: Refusal| refusal.of(&path);
-    if store.state.known_keys().as_ref() == Some(&digest) {
+    if store.state.knows_keys(&store.epoch, &path, &bytes) {
         let keys = KeyFile::parse_known(plain, &store.epoch, member);
         return Ok(Some(keys.map_err(of_file)?));
     }
     let keys = KeyFile::parse(plain, &store.epoch, member).map_err(of_file)?;
     // A device that cannot write this verifies the key file again the next time.
-    let _ = store.state.set_known_keys(&digest);
+    let _ = store.state.set_known_keys(&store.epoch, &path, &bytes);
     Ok(Some(keys))
 }
 

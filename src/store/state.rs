@@ -110,14 +110,15 @@ impl State {
         }
     }
 
-    /// The digest of the key file that was verified last, as hex.
-    pub fn known_keys(&self) -> Option<String> {
-        String::from_utf8(self.small("known-keys").ok()??).ok()
+    /// Whether these are the encrypted bytes of the key file that was verified last, in this epoch.
+    pub fn knows_keys(&self, epoch: &Epoch, path: &str, bytes: &[u8]) -> bool {
+        let known = self.small("known-keys").ok().flatten();
+        known.is_some_and(|known| known == known_keys(epoch, path, bytes))
     }
 
-    /// Remembers the digest of a key file that has been verified.
-    pub fn set_known_keys(&self, digest: &str) -> Result<(), Error> {
-        self.set("known-keys", digest.as_bytes())
+    /// Remembers a key file that has been verified.
+    pub fn set_known_keys(&self, epoch: &Epoch, path: &str, bytes: &[u8]) -> Result<(), Error> {
+        self.set("known-keys", &known_keys(epoch, path, bytes))
     }
 
     /// The commit that the work tree shows, as hex.
@@ -220,6 +221,11 @@ impl State {
     fn set(&self, file: &str, bytes: &[u8]) -> Result<(), Error> {
         Ok(fs::make_private(&self.path)?.replace(Path::new(file), bytes)?)
     }
+}
+
+/// What is compared to know a key file again: a comparison of bytes costs less than a digest of them.
+fn known_keys(epoch: &Epoch, path: &str, bytes: &[u8]) -> Vec<u8> {
+    [epoch.to_text().as_bytes(), path.as_bytes(), b"\n", bytes].concat()
 }
 
 /// Revisions lie in 256 files, so that looking one up, or raising it, does not read them all.

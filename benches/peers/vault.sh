@@ -1,0 +1,26 @@
+# vault: one age file an entry, signed; a plain identity file, no agent. Both ways of keeping a store: --no-git but for insert_git.
+# FILL is benches/fill.rs built as an example: the store binds each entry to its name, so one file cannot be copied under many.
+: "${FILL:=vault-bench-fill}"
+peer_check() { have vault && have "$FILL"; }
+peer_version() { vault --version; }
+peer_files() { command -v vault; }
+peer_env() { :; }
+setup_store() {
+  echo "$SECRET" >"$HOME/secret" &&
+    vault init --no-passphrase --no-recovery --no-git && names "$1" | "$FILL" "$HOME/secret"
+}
+cmd_get() { echo "vault get $1"; }
+cmd_exec() {
+  echo "vault exec -q$(for i in $(seq "$1"); do printf ' -e %s=%s' "$(env_name "$i")" "$(entry_name "$i")"; done) -- $2"
+}
+cmd_insert() { echo "exec vault add $1 <\$HOME/secret" | script insert.sh; }
+prep_insert() { echo "vault rm -f $1"; }
+cmd_insert_git() {
+  export AGEVAULT_STORE=$HOME/git-store
+  vault init --no-recovery >&2 && names "$ENTRIES" | "$FILL" "$HOME/secret" >&2 && cmd_insert "$1"
+}
+prep_insert_git() { echo "vault rm -f $1"; }
+cmd_list() { echo "vault ls --flat"; }
+cmd_find() { echo "vault find $1"; }
+# by metadata, as kbs2 does; vault grep looks into the secrets themselves
+cmd_meta() { echo "vault find --tag bench"; }

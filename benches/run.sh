@@ -1,0 +1,89 @@
+#!/usr/bin/env bash
+# Measure vault against its floors, in one run, as ratios:   benches/run.sh
+# Needs valgrind, hyperfine, python3 and git. Prints a table; exits 1 if a ratio is over its target.
+set -eu
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+root=$(dirname "$here")
+runs=${RUNS:-40}
+many=${MANY:-10000}
+
+cargo build --quiet --release --manifest-path "$root/Cargo.toml" --bin vault --example fill
+cargo build --quiet --release --manifest-path "$here/floor/Cargo.toml" --target-dir "$root/target/floor"
+bin=$root/target/release floor=$root/target/floor/release
+export PATH="$bin:$bin/examples:$floor:$PATH" LC_ALL=C.UTF-8
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+unset "${!XDG_@}" "${!AGEVAULT_@}" "${!GIT_@}" 2>/dev/null || true
+export HOME=$work/home
+mkdir -m 700 "$HOME"
+git config --global user.name Bench
+git config --global user.email bench@example.org
+git config --global gc.auto 0
+printf %s 'tok_9f8e7d6c5b4a39281706f5e4d3c2b1a0_0123456789' >"$work/secret"
+
+names() { awk -v n="$1" 'BEGIN{for(i=1;i<=n;i++)printf "team%d/app%d/token%05d\n",i%7,i%50,i}'; }
+make() { # make STORE N [init flags]
+  local store=$1 n=$2
+  shift 2
+  AGEVAULT_STORE=$store vault init --no-passphrase --no-recovery --member bench "$@" 2>/dev/null
+  names "$n" | AGEVAULT_STORE=$store fill "$work/secret"
+}
+make "$work/few" 20 --no-git
+make "$work/plain" "$many" --no-git
+make "$work/git" "$many"
+identity=$HOME/.config/agevault/identities
+entry=team1/app1/token00001
+
+instructions() { # instructions COMMAND... : user-space instructions of one run
+  valgrind --tool=callgrind --callgrind-out-file=/dev/null "$@" 2>&1 >/dev/null | awk '/Collected/ {print $NF}'
+}
+median() { # median PREPARE COMMAND... : medians in ms, interleaved by hyperfine in one call
+  local prepare=$1
+  shift
+  hyperfine -N --style none --warmup 3 --runs "$runs" --prepare "$prepare" --export-json "$work/times.json" "$@" >/dev/null
+  python3 -c 'import json,sys
+for r in json.load(open(sys.argv[1]))["results"]: print(r["median"] * 1000)' "$work/times.json"
+}
+
+over=0
+row() { # row WHAT OURS FLOOR UNIT TARGET
+  python3 -c 'import sys
+what, ours, floor, unit, target = sys.argv[1:]
+ratio = float(ours) / float(floor)
+print(f"| {what} | {float(ours):,.2f} | {float(floor):,.2f} | {unit} | {ratio:.2f} | {target} |")
+sys.exit(ratio > float(target))' "$@" || over=1
+}
+
+echo "| what | vault | floor | unit | ratio | target |"
+echo "|---|---|---|---|---|---|"
+export AGEVAULT_STORE=$work/few
+get="vault get $entry"
+get_floor="floor-get $identity $work/few/.vault/keys/bench.age $work/few/$entry.age"
+vault get $entry >/dev/null
+row "get, instructions" "$(instructions $get)" "$(instructions $get_floor)" instructions 1.4
+mapfile -t t < <(median true "$get" "$get_floor")
+row "get, time" "${t[@]}" ms 1.3
+
+ours="vault exec -q" floor_exec="floor-exec $identity $work/few/.vault/keys/bench.age"
+i=0
+for name in $(names 20); do
+  i=$((i + 1)) ours+=" -e T$i=$name" floor_exec+=" T$i=$work/few/$name.age"
+done
+mapfile -t t < <(median true "$ours -- /bin/true" "$floor_exec -- /bin/true")
+row "exec, 20 entries" "${t[@]}" ms 1.3
+
+export AGEVAULT_STORE=$work/plain
+mapfile -t t < <(median true "vault ls --flat" "find $work/plain -name *.age" "vault find --expiring 30d")
+row "ls --flat, $many entries; floor: find" "${t[0]}" "${t[1]}" ms 2
+row "find --expiring 30d, $many entries; floor: ls --flat" "${t[2]}" "${t[0]}" ms 2
+
+add() { printf '#!/bin/sh\nexec vault --store %s add new/entry <%s\n' "$1" "$work/secret" >"$work/$2" && chmod 700 "$work/$2"; }
+add "$work/git" add-git
+add "$work/plain" add-plain
+add "$work/few" add-few
+undo="sh -c 'vault --store $work/git rm -f new/entry; vault --store $work/plain rm -f new/entry; vault --store $work/few rm -f new/entry; true'"
+mapfile -t t < <(median "$undo" "$work/add-git" "$work/add-plain" "$work/add-few" 2>/dev/null)
+row "add with commit, $many entries; floor: add --no-git" "${t[0]}" "${t[1]}" ms 3
+row "add --no-git, $many entries; floor: 20 entries" "${t[1]}" "${t[2]}" ms 3
+exit $over
