@@ -44,8 +44,23 @@ pub struct Named {
 pub struct Setting {
     /// The dotted key.
     pub key: &'static str,
-    /// What it does, with its default.
+    /// What it does.
     pub help: &'static str,
+    /// What it is when it is not set, in words.
+    pub default: &'static str,
+    /// The values it takes.
+    pub values: Values,
+}
+
+/// The values that a setting takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Values {
+    /// A text.
+    Text,
+    /// A path; a relative one is made absolute before it is kept.
+    Path,
+    /// A whole number from the first to the second.
+    Number(i64, i64),
 }
 
 /// All settings.
@@ -53,22 +68,32 @@ pub const SETTINGS: [Setting; 5] = [
     Setting {
         key: "default-store",
         help: "the store that is meant when none is named",
+        default: "the store in the usual place",
+        values: Values::Text,
     },
     Setting {
         key: "clipboard-seconds",
-        help: "how long a copied secret stays in the clipboard (45)",
+        help: "how long a copied secret stays on the clipboard",
+        default: "45",
+        values: Values::Number(1, 86_400),
     },
     Setting {
         key: "generate-length",
-        help: "the length of a generated secret (32)",
+        help: "the length of a generated secret, in characters",
+        default: "32",
+        values: Values::Number(1, 65_536),
     },
     Setting {
         key: "stores.*.path",
         help: "the folder of a named store",
+        default: "none",
+        values: Values::Path,
     },
     Setting {
         key: "stores.*.identity",
         help: "the identity file that opens a named store",
+        default: "the usual one",
+        values: Values::Path,
     },
 ];
 
@@ -81,6 +106,8 @@ pub enum Error {
     Content(PathBuf, String),
     /// There is no such setting.
     Unknown(String),
+    /// A setting does not take such a value: its key, and what it takes.
+    BadValue(String, String),
 }
 
 impl fmt::Display for Error {
@@ -89,6 +116,7 @@ impl fmt::Display for Error {
             Self::File(error) => error.fmt(f),
             Self::Content(path, why) => write!(f, "{} is wrong: {why}", path.display()),
             Self::Unknown(key) => write!(f, "there is no setting \"{}\"", key.escape_debug()),
+            Self::BadValue(key, takes) => write!(f, "{} takes {takes}", key.escape_debug()),
         }
     }
 }
@@ -145,9 +173,12 @@ pub fn change(env: &Env, changes: &[(String, Option<String>)]) -> Result<(), Err
         .parse()
         .map_err(|error: toml_edit::TomlError| wrong(error.to_string()))?;
     for (key, value) in changes {
-        check_key(key)?;
-        edit(document.as_table_mut(), key, value.as_deref())
-            .ok_or_else(|| Error::Unknown(key.clone()))?;
+        let setting = setting(key)?;
+        let value = value
+            .as_deref()
+            .map(|text| setting.value(env, key, text))
+            .transpose()?;
+        edit(document.as_table_mut(), key, value).ok_or_else(|| Error::Unknown(key.clone()))?;
     }
     let text = document.to_string();
     Config::parse(&path, &text)?;
@@ -158,10 +189,10 @@ pub fn change(env: &Env, changes: &[(String, Option<String>)]) -> Result<(), Err
     Ok(fs::make_private(parent)?.replace(Path::new(name), text.as_bytes())?)
 }
 
-/// Whether a dotted key is that of a setting.
-pub fn check_key(key: &str) -> Result<(), Error> {
+/// The setting that a dotted key means.
+pub fn setting(key: &str) -> Result<&'static Setting, Error> {
     let parts: Vec<&str> = key.split('.').collect();
-    let fits = |setting: &Setting| {
+    let fits = |setting: &&Setting| {
         let pattern: Vec<&str> = setting.key.split('.').collect();
         pattern.len() == parts.len()
             && pattern
@@ -169,10 +200,30 @@ pub fn check_key(key: &str) -> Result<(), Error> {
                 .zip(&parts)
                 .all(|(p, k)| p == k || (*p == "*" && !k.is_empty()))
     };
-    if SETTINGS.iter().any(fits) {
-        Ok(())
-    } else {
-        Err(Error::Unknown(key.to_owned()))
+    let found = SETTINGS.iter().find(fits);
+    found.ok_or_else(|| Error::Unknown(key.to_owned()))
+}
+
+impl Setting {
+    /// A text as the value that the file holds.
+    fn value(&self, env: &Env, key: &str, text: &str) -> Result<toml_edit::Value, Error> {
+        let takes = |what: String| Error::BadValue(key.to_owned(), what);
+        match self.values {
+            _ if text.is_empty() => Err(takes("a value that is not empty".to_owned())),
+            Values::Text => Ok(text.into()),
+            Values::Path if text.starts_with("~/") => Ok(text.into()),
+            Values::Path => {
+                let path = env.absolute(Path::new(text));
+                let path = path.to_str().map(toml_edit::Value::from);
+                path.ok_or_else(|| takes("a path that is UTF-8".to_owned()))
+            }
+            Values::Number(least, most) => {
+                let number = text.parse().ok();
+                let number = number.filter(|number| (least..=most).contains(number));
+                let number = number.map(toml_edit::Value::from);
+                number.ok_or_else(|| takes(format!("a whole number from {least} to {most}")))
+            }
+        }
     }
 }
 
@@ -206,13 +257,12 @@ fn flatten(out: &mut Vec<(String, String)>, prefix: &str, table: &toml::Table) {
 }
 
 /// Sets or removes one dotted key, making tables on the way; an emptied table goes too.
-fn edit(table: &mut toml_edit::Table, key: &str, value: Option<&str>) -> Option<()> {
+fn edit(table: &mut toml_edit::Table, key: &str, value: Option<toml_edit::Value>) -> Option<()> {
     let Some((first, rest)) = key.split_once('.') else {
         match value {
             None => drop(table.remove(key)),
-            Some(text) => {
-                let number: Option<i64> = text.parse().ok();
-                let item = number.map_or_else(|| toml_edit::value(text), toml_edit::value);
+            Some(value) => {
+                let item = toml_edit::value(value);
                 // In place, so that the comments around the old value stay.
                 match table.get_mut(key) {
                     Some(old) => *old = item,
@@ -239,7 +289,7 @@ fn edit(table: &mut toml_edit::Table, key: &str, value: Option<&str>) -> Option<
 mod tests {
     use super::*;
 
-    fn check(before: &str, key: &str, value: Option<&str>, after: &str) {
+    fn check(before: &str, key: &str, value: Option<toml_edit::Value>, after: &str) {
         let mut document: toml_edit::DocumentMut = before.parse().unwrap();
         edit(document.as_table_mut(), key, value).unwrap();
         assert_eq!(document.to_string(), after);
@@ -250,13 +300,13 @@ mod tests {
         check(
             "# mine\ndefault-store = \"a\"\n",
             "default-store",
-            Some("b"),
+            Some("b".into()),
             "# mine\ndefault-store = \"b\"\n",
         );
         check(
             "",
             "stores.work.path",
-            Some("/w"),
+            Some("/w".into()),
             "[stores.work]\npath = \"/w\"\n",
         );
         check(
@@ -268,7 +318,7 @@ mod tests {
         check(
             "",
             "clipboard-seconds",
-            Some("9"),
+            Some(9.into()),
             "clipboard-seconds = 9\n",
         );
     }
@@ -282,7 +332,7 @@ mod tests {
             ("stores.a", false),
             ("x", false),
         ] {
-            assert_eq!(check_key(key).is_ok(), ok, "{key}");
+            assert_eq!(setting(key).is_ok(), ok, "{key}");
         }
     }
 }

@@ -21,6 +21,7 @@ use zeroize::Zeroizing;
 
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
+use crate::config::Config;
 use crate::format::Name;
 use crate::secret::Secret;
 use crate::sys::Env;
@@ -30,8 +31,8 @@ use crate::sys::process::Variable;
 use crate::sys::tty::Terminal;
 use crate::sys::tty::sanitize;
 
-/// How long a secret stays on the clipboard.
-pub const CLEAR_AFTER: Duration = Duration::from_secs(45);
+/// How long a secret stays on the clipboard, unless the configuration says otherwise.
+const CLEAR_AFTER_SECONDS: u64 = 45;
 
 /// The hidden verb: `vault clipboard-hold desktop|terminal|tmux SECONDS`.
 pub const HOLD_VERB: &str = "clipboard-hold";
@@ -122,28 +123,29 @@ impl Clipboard {
 
 /// Copies an entry's secret and says so.
 pub(crate) fn copy_and_say(cx: &Context, name: &Name, secret: &Secret) -> Result<(), Failure> {
-    let said = copy(secret, &cx.env).map_err(|error| {
+    let seconds = Config::load(&cx.env)?.clipboard_seconds;
+    let seconds = seconds.unwrap_or(CLEAR_AFTER_SECONDS);
+    let said = copy(secret, &cx.env, seconds).map_err(|error| {
         Failure::failed(error.to_string()).hint(format!("print it with: vault get {name}"))
     })?;
     cx.ui.say(&format!("\"{name}\": {said}"));
     Ok(())
 }
 
-/// Copies a secret, without one final line feed, for `CLEAR_AFTER`; returns the sentence that says what was done.
-pub fn copy(secret: &Secret, env: &Env) -> Result<String, Error> {
+/// Copies a secret, without one final line feed, for some seconds; returns the sentence that says what was done.
+pub fn copy(secret: &Secret, env: &Env, seconds: u64) -> Result<String, Error> {
     let clipboard = Clipboard::choose(env).ok_or(Error::NoClipboard)?;
     let line = Secret::copy_of(secret.as_line());
     if std::str::from_utf8(line.expose()).is_err() {
         return Err(Error::NotText);
     }
-    let seconds = CLEAR_AFTER.as_secs();
     if clipboard == Clipboard::Desktop {
-        copy_to_desktop(&line, env)?;
+        copy_to_desktop(&line, env, seconds)?;
         return Ok(format!(
             "copied; cleared in {seconds} s if it is still on the clipboard"
         ));
     }
-    copy_to_terminal(&line, clipboard, env)?;
+    copy_to_terminal(&line, (clipboard, seconds), env)?;
     let through = match clipboard {
         Clipboard::Tmux => " through tmux (which needs \"allow-passthrough on\")",
         _ => "",
@@ -153,7 +155,7 @@ pub fn copy(secret: &Secret, env: &Env) -> Result<String, Error> {
     ))
 }
 
-fn copy_to_desktop(line: &Secret, env: &Env) -> Result<(), Error> {
+fn copy_to_desktop(line: &Secret, env: &Env, seconds: u64) -> Result<(), Error> {
     if line.len() > DESKTOP_MAX_BYTES {
         return Err(Error::TooLarge(DESKTOP_MAX_BYTES));
     }
@@ -161,7 +163,7 @@ fn copy_to_desktop(line: &Secret, env: &Env) -> Result<(), Error> {
         .iter()
         .filter_map(|&name| Some((OsStr::new(name), env.var_os(name)?)))
         .collect();
-    let args = hold_args(Clipboard::Desktop);
+    let args = hold_args(Clipboard::Desktop, seconds);
     let args: Vec<&OsStr> = args.iter().map(OsString::as_os_str).collect();
     match process::spawn_detached(&args, &variables, line)?.as_str() {
         HELD => Ok(()),
@@ -170,23 +172,30 @@ fn copy_to_desktop(line: &Secret, env: &Env) -> Result<(), Error> {
     }
 }
 
-fn copy_to_terminal(line: &Secret, clipboard: Clipboard, env: &Env) -> Result<(), Error> {
+fn copy_to_terminal(
+    line: &Secret,
+    (clipboard, seconds): (Clipboard, u64),
+    env: &Env,
+) -> Result<(), Error> {
     if line.len().div_ceil(3) * 4 > OSC52_MAX_BYTES {
         return Err(Error::TooLarge(OSC52_MAX_BYTES / 4 * 3));
     }
     let terminal = Terminal::open(env.var_os("TERM")).ok_or(Error::NoClipboard)?;
     let mut tty = terminal.handle()?;
     // The helper first: a secret that nobody clears is worse than a clearing too many.
-    let args = hold_args(clipboard);
+    let args = hold_args(clipboard, seconds);
     let args: Vec<&OsStr> = args.iter().map(OsString::as_os_str).collect();
     process::spawn_detached_on(terminal.handle()?, &args, &[])?;
     tty.write_all(&sequence(line.expose(), clipboard))?;
     Ok(())
 }
 
-fn hold_args(clipboard: Clipboard) -> [OsString; 3] {
-    let seconds = CLEAR_AFTER.as_secs().to_string();
-    [HOLD_VERB.into(), clipboard.word().into(), seconds.into()]
+fn hold_args(clipboard: Clipboard, seconds: u64) -> [OsString; 3] {
+    [
+        HOLD_VERB.into(),
+        clipboard.word().into(),
+        seconds.to_string().into(),
+    ]
 }
 
 /// OSC 52 with these bytes, as the clipboard is reached. tmux passes on what is wrapped for it, each escape doubled.

@@ -131,17 +131,23 @@ impl Context {
 
     /// Opens a store and finishes what was interrupted in it.
     pub fn open(&self, named: Option<&str>) -> Result<Opened, Failure> {
+        let opened = self.open_as_is(named)?;
+        self.settle(&opened.store);
+        Ok(opened)
+    }
+
+    /// Opens a store as it lies there, an interrupted change included.
+    pub fn open_as_is(&self, named: Option<&str>) -> Result<Opened, Failure> {
         let site = self.site(named)?;
         let expected = self.env.var(PIN_VARIABLE);
         let store = Store::open(&site.path, &self.env.places.state, expected)?;
-        self.settle(&store);
         let source = Source::choose(&self.env, site.identity.as_deref());
         Ok(Opened { store, source })
     }
 
     /// Finishes what was interrupted. What stands in the way is told, and does not keep anyone from reading: every entry
     /// is verified for itself.
-    fn settle(&self, store: &Store) {
+    pub fn settle(&self, store: &Store) {
         match store.settle() {
             Ok(settled) if settled.left.is_empty() => {}
             Ok(settled) => {

@@ -58,16 +58,16 @@ Examples:
   vault exec -n")]
 pub(crate) struct Args {
     /// Add this entry: under its own variable, or as VAR=NAME; repeat for more
-    #[arg(short, long = "entry", value_name = "NAME|VAR=NAME", add = complete::names())]
+    #[arg(short, long = "entry", value_name = "NAME|VAR=NAME", add = complete::entries())]
     entries: Vec<String>,
     /// Entries of this profile; repeat for more
-    #[arg(long = "profile", value_name = "PROFILE")]
+    #[arg(long = "profile", value_name = "PROFILE", add = complete::profiles())]
     profiles: Vec<String>,
     /// Entries in this folder
-    #[arg(long, value_name = "FOLDER")]
+    #[arg(long, value_name = "FOLDER", add = complete::names())]
     under: Option<String>,
     /// Entries with this scope; with several, all of them
-    #[arg(long = "scope", value_name = "SCOPE")]
+    #[arg(long = "scope", value_name = "SCOPE", add = complete::scopes())]
     scopes: Vec<String>,
     /// Leave expired entries out, and say so
     #[arg(long)]

@@ -151,12 +151,13 @@ impl From<crypto::Error> for Failure {
 
 impl From<config::Error> for Failure {
     fn from(error: config::Error) -> Self {
-        let code = if matches!(error, config::Error::Unknown(_)) {
-            USAGE
-        } else {
-            FAILED
-        };
-        Self::new(code, error.to_string())
+        use config::Error;
+        let text = error.to_string();
+        match error {
+            Error::Unknown(_) => Self::usage(text).hint("the settings: vault config list"),
+            Error::BadValue(..) => Self::usage(text),
+            Error::File(_) | Error::Content(..) => Self::failed(text),
+        }
     }
 }
 

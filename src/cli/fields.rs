@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use crate::cli::complete;
 use crate::cli::failure::Failure;
 use crate::format::Header;
 use crate::format::expiry;
@@ -13,19 +14,19 @@ use crate::policy::variable;
 #[command(next_help_heading = "Metadata")]
 pub struct Fields {
     /// Whose token it is, such as github
-    #[arg(long)]
+    #[arg(long, add = complete::providers())]
     pub provider: Option<String>,
     /// What it may do, such as repo or read:org; repeat for more
-    #[arg(long = "scope", value_name = "SCOPE")]
+    #[arg(long = "scope", value_name = "SCOPE", add = complete::scopes())]
     pub scopes: Vec<String>,
     /// When it expires: 2027-02-20, 90d, an RFC 3339 time, or never
     #[arg(long, value_name = "WHEN")]
     pub expires: Option<String>,
     /// The environment variable that `vault exec` puts it into
-    #[arg(long, value_name = "VAR")]
+    #[arg(long, value_name = "VAR", add = complete::variables())]
     pub env: Option<String>,
     /// A profile that `vault exec` chooses by; repeat for more [default: default, where --env is given]
-    #[arg(long = "profile", value_name = "PROFILE")]
+    #[arg(long = "profile", value_name = "PROFILE", add = complete::profiles())]
     pub profiles: Vec<String>,
     /// Who uses it
     #[arg(long)]
@@ -37,7 +38,7 @@ pub struct Fields {
     #[arg(long)]
     pub description: Option<String>,
     /// A free word; repeat for more
-    #[arg(long = "tag", value_name = "TAG")]
+    #[arg(long = "tag", value_name = "TAG", add = complete::tags())]
     pub tags: Vec<String>,
     /// token, password, note, or another word
     #[arg(long)]

@@ -3,17 +3,22 @@
 
 mod add;
 mod clipboard;
+mod clipboard_hold;
 mod complete;
+mod completions;
+mod config;
 mod context;
 mod exec;
 mod failure;
 mod fields;
 mod get;
+mod git;
 mod init;
 mod ls;
 mod pick;
 mod picker;
 mod show;
+mod store;
 mod ui;
 mod view;
 
@@ -45,6 +50,7 @@ struct Verb {
     about: &'static str,
     args: fn(Command) -> Command,
     run: fn(&ArgMatches, &mut Context) -> Outcome,
+    hidden: bool,
 }
 
 /// Every command, in the order of `vault --help`.
@@ -67,6 +73,14 @@ const VERBS: &[Verb] = &[
         &["run", "x"],
         "Run a program with secrets in its environment",
     ),
+    verb::<git::Args>("git", &[], "Run git in the store"),
+    verb::<config::Args>("config", &[], "Show and change settings"),
+    verb::<store::Args>("store", &[], "Give stores names"),
+    verb::<completions::Args>("completions", &[], "Print the completion script of a shell"),
+    hidden::<clipboard_hold::Args>(
+        clipboard::HOLD_VERB,
+        "Hold the clipboard for a while, then clear it",
+    ),
 ];
 
 const fn verb<A: Run>(
@@ -80,6 +94,15 @@ const fn verb<A: Run>(
         about,
         args: A::augment_args,
         run: run_verb::<A>,
+        hidden: false,
+    }
+}
+
+/// A command that only this program itself calls.
+const fn hidden<A: Run>(name: &'static str, about: &'static str) -> Verb {
+    Verb {
+        hidden: true,
+        ..verb::<A>(name, &[], about)
     }
 }
 
@@ -108,7 +131,7 @@ pub fn run(env: Env, args: Vec<OsString>) -> ExitCode {
             )));
         }
     };
-    clap_complete::CompleteEnv::with_factory(grammar).complete();
+    completions::answer(grammar);
     let matches = match grammar().try_get_matches_from(args) {
         Ok(matches) => matches,
         Err(error) => return usage(&error),
@@ -139,6 +162,7 @@ pub fn grammar() -> Command {
         .short('S')
         .value_name("NAME|PATH")
         .global(true)
+        .add(complete::stores())
         .help("Use this store: a name from the configuration, or a folder");
     let root = Command::new("vault")
         .version(env!("CARGO_PKG_VERSION"))
@@ -147,12 +171,14 @@ pub fn grammar() -> Command {
         )
         .after_help(AFTER_HELP)
         .arg(store)
+        .add(complete::bare())
         .allow_external_subcommands(true)
         .external_subcommand_value_parser(clap::value_parser!(OsString))
         .disable_help_subcommand(true);
     VERBS.iter().fold(root, |root, verb| {
         let command = Command::new(verb.name)
             .about(verb.about)
+            .hide(verb.hidden)
             .visible_aliases(verb.aliases);
         root.subcommand(command.defer(verb.args))
     })

@@ -185,6 +185,14 @@ fn encode<'r>(records: impl Iterator<Item = &'r Record>) -> Vec<u8> {
     out
 }
 
+/// The headers of all records, whatever has become of their entries since.
+pub(super) fn headers(state: &State) -> Result<Vec<Header>, Error> {
+    Ok(load(state)?
+        .into_values()
+        .map(|record| record.header)
+        .collect())
+}
+
 /// The records by path. What cannot be read is as if it had never been written: those entries count as unread.
 fn load(state: &State) -> Result<HashMap<String, Record>, Error> {
     let bytes = match state.folder()? {

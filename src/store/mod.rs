@@ -20,6 +20,7 @@ use std::path::PathBuf;
 use crate::crypto;
 use crate::format::Epoch;
 use crate::format::FORMAT_MAX_BYTES;
+use crate::format::Header;
 use crate::format::Name;
 use crate::format::Refusal;
 use crate::format::layout;
@@ -84,6 +85,12 @@ pub fn names_at(path: &Path) -> Result<Vec<Name>, Error> {
         .collect();
     names.sort_unstable();
     Ok(names)
+}
+
+/// The headers that this device remembers of the store at a path, from the index alone: for completion.
+pub fn headers_at(path: &Path, state_home: &Path) -> Result<Vec<Header>, Error> {
+    let real = fs::canonical(path).ok_or_else(|| Error::NoStore(path.to_owned()))?;
+    index::headers(&State::of_store(state_home, &real))
 }
 
 /// What can go wrong with a store.

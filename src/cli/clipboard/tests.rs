@@ -67,12 +67,12 @@ fn sequences_are_what_terminals_expect() {
 #[test]
 fn what_cannot_be_pasted_is_refused_before_anything_is_written() {
     let terminal = env(&[("TERM", "xterm")]);
-    let refused = |bytes: &[u8]| copy(&Secret::copy_of(bytes), &terminal).unwrap_err();
+    let refused = |bytes: &[u8]| copy(&Secret::copy_of(bytes), &terminal, 45).unwrap_err();
     assert!(matches!(refused(b"\xff"), Error::NotText));
     let most = OSC52_MAX_BYTES / 4 * 3;
     assert!(matches!(refused(&vec![b'x'; most + 1]), Error::TooLarge(limit) if limit == most));
     assert!(matches!(
-        copy(&Secret::copy_of(b"x"), &env(&[])),
+        copy(&Secret::copy_of(b"x"), &env(&[]), 45),
         Err(Error::NoClipboard)
     ));
 }
