@@ -11,4 +11,6 @@
 )]
 
 mod age_vectors;
+mod faults;
 mod pty;
+mod world;
