@@ -158,10 +158,15 @@ impl Lock {
 impl Drop for Lock {
     fn drop(&mut self) {
         // After `commit` the lock's name is gone; another program may already have made one of its own.
-        if disk::is_same(&self.own, &self.named).unwrap_or(false) {
-            let _ = disk::remove(&self.named);
+        let gone = match disk::is_same(&self.own, &self.named) {
+            Ok(true) => disk::remove(&self.named),
+            Ok(false) => Ok(()),
+            Err(error) => Err(error),
+        };
+        // A lock that could not be removed keeps its second name: by that the next holder of the workplace removes it.
+        if gone.is_ok() {
+            let _ = disk::remove(&self.own);
         }
-        let _ = disk::remove(&self.own);
     }
 }
 

@@ -575,7 +575,12 @@ fn read_bounded(file: &mut File, max_bytes: u64) -> io::Result<Vec<u8>> {
 }
 
 fn too_large(max_bytes: u64) -> io::Error {
-    let text = format!("larger than the limit of {max_bytes} bytes");
+    let limit = match (max_bytes % (1 << 20), max_bytes % (1 << 10)) {
+        (0, _) => format!("{} MiB", max_bytes >> 20),
+        (_, 0) => format!("{} KiB", max_bytes >> 10),
+        _ => format!("{max_bytes} bytes"),
+    };
+    let text = format!("larger than the limit of {limit}");
     io::Error::new(io::ErrorKind::FileTooLarge, text)
 }
 

@@ -11,4 +11,8 @@
 )]
 
 mod age_vectors;
+mod concurrent;
+mod faults;
 mod pty;
+mod values;
+mod world;

@@ -1,0 +1,461 @@
+//! A kill, a full disk and an I/O error at every system call of a change.
+//!
+//! A change is run once under strace to see which calls it makes below the home. Then, for each call, the home is put
+//! back as it was and the change runs again with a fault at that call alone. Afterwards every entry is its old value or its
+//! new one, and the next command leaves nothing behind.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Mutex;
+
+use crate::world::VAULT;
+use crate::world::World;
+use crate::world::contains;
+use crate::world::secret;
+use crate::world::tool;
+
+/// How many runs are made at the same time.
+const LANES: usize = 2;
+
+/// Calls that change what is on the disk, and the error that each can meet. The process is killed at each of them, and
+/// each of them fails once.
+const CHANGING: [(&str, &str); 27] = [
+    ("write", "ENOSPC"),
+    ("writev", "ENOSPC"),
+    ("pwrite64", "ENOSPC"),
+    ("copy_file_range", "ENOSPC"),
+    ("sendfile", "ENOSPC"),
+    ("fallocate", "ENOSPC"),
+    ("ftruncate", "EIO"),
+    ("fsync", "EIO"),
+    ("fdatasync", "EIO"),
+    ("syncfs", "EIO"),
+    ("sync_file_range", "EIO"),
+    ("rename", "ENOSPC"),
+    ("renameat", "ENOSPC"),
+    ("renameat2", "ENOSPC"),
+    ("link", "ENOSPC"),
+    ("linkat", "ENOSPC"),
+    ("symlink", "ENOSPC"),
+    ("symlinkat", "ENOSPC"),
+    ("unlink", "EIO"),
+    ("unlinkat", "EIO"),
+    ("rmdir", "EIO"),
+    ("mkdir", "ENOSPC"),
+    ("mkdirat", "ENOSPC"),
+    ("fchmod", "EIO"),
+    ("fchmodat", "EIO"),
+    ("flock", "EIO"),
+    ("utimensat", "EIO"),
+];
+
+/// Calls that change nothing, so that a kill at them is a kill at the next change; each of them fails once.
+const READING: [&str; 6] = [
+    "open",
+    "openat",
+    "read",
+    "pread64",
+    "getdents64",
+    "readlink",
+];
+
+/// Calls that are left alone, and why.
+const LEFT_ALONE: [(&[&str], &str); 5] = [
+    (
+        &["close", "dup", "fcntl"],
+        "on Linux they say nothing about the disk that is not said elsewhere",
+    ),
+    (
+        &["lseek", "mmap", "munmap", "mprotect"],
+        "memory and positions",
+    ),
+    (
+        &[
+            "stat",
+            "lstat",
+            "fstat",
+            "newfstatat",
+            "statx",
+            "statfs",
+            "access",
+            "faccessat",
+            "faccessat2",
+        ],
+        "an answer from the cache; opening the file fails in their stead",
+    ),
+    (
+        &["execve", "chdir", "getcwd", "ioctl"],
+        "other programs, and no file of the store",
+    ),
+    (
+        &["fadvise64", "umask"],
+        "advice and settings of the process",
+    ),
+];
+
+/// One change, and what it makes of the store.
+struct Change {
+    args: &'static [&'static str],
+    stdin: &'static str,
+    /// What the entries are after it; those that are not named stay.
+    after: &'static [(&'static str, Option<&'static str>)],
+}
+
+/// What the store holds before each change: name and word of its secret.
+const BEFORE: [(&str, &str); 4] = [
+    ("apart", "apart"),
+    ("f/one", "one"),
+    ("f/two", "two"),
+    ("solo", "solo"),
+];
+
+#[test]
+fn add_survives_a_fault_at_every_call() {
+    let change = Change {
+        args: &["add", "new/entry"],
+        stdin: "new",
+        after: &[("new/entry", Some("new"))],
+    };
+    survives(&change);
+}
+
+#[test]
+fn add_over_an_entry_survives_a_fault_at_every_call() {
+    let change = Change {
+        args: &["add", "-f", "solo"],
+        stdin: "newer",
+        after: &[("solo", Some("newer"))],
+    };
+    survives(&change);
+}
+
+fn survives(change: &Change) {
+    survives_in(change, World::with_store());
+    survives_in(change, World::with_plain_store());
+}
+
+/// What a store holds: name to secret.
+type Content = BTreeMap<String, Vec<u8>>;
+
+fn survives_in(change: &Change, world: World) {
+    for (name, word) in BEFORE {
+        world.add(name, secret(word));
+    }
+    let lanes: Vec<Lane> = (0..LANES).map(|number| Lane::new(&world, number)).collect();
+    let mut new: Content = BEFORE
+        .map(|(name, word)| (name.to_owned(), secret(word).into_bytes()))
+        .into();
+    let old = new.clone();
+    for (name, word) in change.after {
+        match word {
+            Some(word) => new.insert((*name).to_owned(), secret(word).into_bytes()),
+            None => new.remove(*name),
+        };
+    }
+    let faults = lanes[0].plan(change);
+    assert_eq!(lanes[0].content(), new, "without a fault");
+    assert!(faults.len() > 20, "{faults:?}");
+    let count = faults.len();
+    let (faults, failures, missed) = (
+        Mutex::new(faults),
+        Mutex::new(Vec::new()),
+        Mutex::new(Vec::new()),
+    );
+    std::thread::scope(|scope| {
+        for lane in &lanes {
+            let (faults, failures, missed, old, new) = (&faults, &failures, &missed, &old, &new);
+            scope.spawn(move || {
+                while let Some(fault) = { faults.lock().unwrap().pop_first() } {
+                    match lane.survives(change, &fault, old, new) {
+                        Ok(true) => {}
+                        Ok(false) => missed.lock().unwrap().push(fault),
+                        Err(why) => failures.lock().unwrap().push(format!("{fault:?}: {why}")),
+                    }
+                }
+            });
+        }
+    });
+    let failures = failures.into_inner().unwrap();
+    assert!(
+        failures.is_empty(),
+        "{} faults:\n{}",
+        failures.len(),
+        failures.join("\n")
+    );
+}
+
+/// One fault: `call` at its `when`-th time does this.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Fault {
+    call: String,
+    when: usize,
+    effect: String,
+}
+
+/// A home of its own, put back before each fault.
+struct Lane {
+    world: World,
+    pristine: std::path::PathBuf,
+}
+
+impl Lane {
+    /// A copy of a prepared world. Its store has its own path, so what the device remembers is moved along.
+    fn new(prepared: &World, _number: usize) -> Self {
+        let world = World::new();
+        let pristine = world.home().with_file_name("pristine");
+        copy(&prepared.home(), &pristine);
+        let lane = Self { world, pristine };
+        lane.restore();
+        // The first look pins the store at its new path; from then on it is the state before each fault.
+        let stores = lane.world.state().join("stores");
+        let old = only(&stores);
+        lane.world.vault(&["ls"]).run().ok();
+        let made: Vec<_> = names(&stores)
+            .into_iter()
+            .filter(|name| *name != old)
+            .collect();
+        std::fs::remove_dir_all(stores.join(&made[0])).unwrap();
+        std::fs::rename(stores.join(&old), stores.join(&made[0])).unwrap();
+        std::fs::remove_dir_all(&lane.pristine).unwrap();
+        copy(&lane.world.home(), &lane.pristine);
+        lane
+    }
+
+    fn restore(&self) {
+        std::fs::remove_dir_all(self.world.home()).unwrap();
+        copy(&self.pristine, &self.world.home());
+    }
+
+    /// Every fault that the change can meet: the calls it makes below the home.
+    fn plan(&self, change: &Change) -> BTreeSet<Fault> {
+        self.restore();
+        let log = self.world.home().with_file_name("log");
+        let output = self.strace(change, &["-y", "-o", log.to_str().unwrap()]);
+        assert_eq!(output.0, 0, "{}", output.1);
+        let text = String::from_utf8_lossy(&std::fs::read(&log).unwrap()).into_owned();
+        std::fs::remove_file(log).unwrap();
+        let home = self.world.home();
+        faults_of(&text, home.to_str().unwrap())
+    }
+
+    /// Runs the change under strace.
+    fn strace(&self, change: &Change, flags: &[&str]) -> (i32, String) {
+        let strace = tool("strace");
+        let args: Vec<&str> = [&["-f", "-qq"], flags, &["--", VAULT], change.args].concat();
+        let run = self.world.program(strace, &args);
+        let output = run
+            .stdin(if change.stdin.is_empty() {
+                String::new()
+            } else {
+                secret(change.stdin)
+            })
+            .run();
+        (output.code, output.stderr)
+    }
+
+    /// One fault, and what remains of it; whether it was met. The number of folders that are made for objects varies with
+    /// their random ids, so a call that is not made in one run is tried again.
+    fn survives(
+        &self,
+        change: &Change,
+        fault: &Fault,
+        old: &Content,
+        new: &Content,
+    ) -> Result<bool, String> {
+        for _ in 0..3 {
+            self.restore();
+            if self.survives_once(change, fault, old, new)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn survives_once(
+        &self,
+        change: &Change,
+        fault: &Fault,
+        old: &Content,
+        new: &Content,
+    ) -> Result<bool, String> {
+        let inject = format!("inject={}:{}:when={}", fault.call, fault.effect, fault.when);
+        let trace = format!("trace={}", fault.call);
+        let log = self.world.home().with_file_name("log");
+        let flags = ["-e", &trace, "-e", &inject, "-o", log.to_str().unwrap()];
+        let (code, stderr) = self.strace(change, &flags);
+        let trace = std::fs::read(&log).unwrap_or_default();
+        std::fs::remove_file(log).unwrap();
+        if !contains(&trace, b"INJECTED") && !contains(&trace, b"SIGKILL") {
+            return Ok(false);
+        }
+        if contains(stderr.as_bytes(), crate::world::CANARY.as_bytes())
+            || code == 101
+            || code == 134
+        {
+            return Err(format!("code {code}: {stderr}"));
+        }
+        let content = self.content();
+        let is_old = content == *old;
+        if !is_old && content != *new {
+            return Err(format!(
+                "neither old nor new: {content:?}; code {code}: {stderr}"
+            ));
+        }
+        if code == 0 && is_old {
+            return Err(format!("it said that it is done, and it is not: {stderr}"));
+        }
+        let next = self
+            .world
+            .vault(&["add", "-f", "next"])
+            .stdin(secret("next"))
+            .run();
+        if next.code != 0 {
+            return Err(format!(
+                "the next command: {next:?}; before, code {code}: {stderr}"
+            ));
+        }
+        let mut after = content;
+        after.insert("next".to_owned(), secret("next").into_bytes());
+        if self.content() != after {
+            return Err(format!(
+                "the next command changed more: {:?}",
+                self.content()
+            ));
+        }
+        self.leftovers().map(|()| true)
+    }
+
+    /// Every entry, read by the program.
+    fn content(&self) -> Content {
+        let names = self.world.names();
+        names
+            .into_iter()
+            .map(|name| {
+                let secret = self.world.get(&name);
+                (name, secret.unwrap_or_default())
+            })
+            .collect()
+    }
+
+    /// Nothing is left behind, and git finds nothing wrong.
+    fn leftovers(&self) -> Result<(), String> {
+        let mut left = Vec::new();
+        for root in [self.world.store(), self.world.state()] {
+            for item in walkdir::WalkDir::new(root) {
+                let path = item.unwrap().into_path();
+                let text = path.to_string_lossy();
+                let name = path.file_name().unwrap().to_string_lossy();
+                let is_left = name.starts_with(".vault-tmp-")
+                    || name.ends_with(".lock")
+                    || text.contains("/vault-tmp/object-")
+                    || text.contains("/vault-tmp/lock-of-")
+                    || text.contains("/.vault/next")
+                    || (name == "lock"
+                        && text.contains("/stores/")
+                        && path.metadata().unwrap().len() > 0);
+                if is_left {
+                    left.push(text.into_owned());
+                }
+            }
+        }
+        if !left.is_empty() {
+            return Err(format!("left behind: {}", left.join(", ")));
+        }
+        if self.world.store().join(".git").exists() {
+            let status = self.world.git(&["status", "--porcelain"]);
+            if !status.is_empty() {
+                return Err(format!("git status: {status}"));
+            }
+            self.world.git(&["fsck", "--strict", "--no-dangling"]);
+        }
+        Ok(())
+    }
+}
+
+/// The faults that a log of strace (`-f -y`) names.
+fn faults_of(log: &str, home: &str) -> BTreeSet<Fault> {
+    let mut counts: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    let mut others: BTreeSet<&str> = BTreeSet::new();
+    let mut faults = BTreeSet::new();
+    let mut first = None;
+    for line in log.lines() {
+        let Some((pid, rest)) = line.split_once(' ') else {
+            continue;
+        };
+        let Some((call, args)) = rest.trim_start().split_once('(') else {
+            continue;
+        };
+        if !call
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        {
+            continue;
+        }
+        let first = *first.get_or_insert(pid);
+        if call == "execve" && pid != first {
+            // Another program from here on.
+            others.insert(pid);
+        }
+        if others.contains(pid) {
+            continue;
+        }
+        let when = counts.entry((pid, call)).or_default();
+        *when += 1;
+        if !args.contains(home) {
+            continue;
+        }
+        let mut add = |effect: &str| {
+            faults.insert(Fault {
+                call: call.to_owned(),
+                when: *when,
+                effect: effect.to_owned(),
+            });
+        };
+        let makes = ["O_CREAT", "O_WRONLY", "O_RDWR"]
+            .iter()
+            .any(|flag| args.contains(flag));
+        if let Some((_, error)) = CHANGING.iter().find(|(name, _)| *name == call) {
+            add("signal=KILL");
+            add(&format!("error={error}"));
+        } else if READING.contains(&call) {
+            if makes {
+                add("signal=KILL");
+                add("error=ENOSPC");
+            } else {
+                add("error=EIO");
+            }
+        } else {
+            let is_known = LEFT_ALONE.iter().any(|(names, _)| names.contains(&call));
+            assert!(
+                is_known,
+                "say in a table what a fault at {call} does: {line}"
+            );
+        }
+    }
+    faults
+}
+
+fn copy(from: &Path, to: &Path) {
+    let status = Command::new("cp")
+        .arg("-a")
+        .arg(from)
+        .arg(to)
+        .status()
+        .unwrap();
+    assert!(status.success());
+}
+
+fn names(folder: &Path) -> Vec<std::ffi::OsString> {
+    std::fs::read_dir(folder)
+        .unwrap()
+        .map(|item| item.unwrap().file_name())
+        .collect()
+}
+
+fn only(folder: &Path) -> std::ffi::OsString {
+    let mut names = names(folder);
+    assert_eq!(names.len(), 1);
+    names.remove(0)
+}
