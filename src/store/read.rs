@@ -35,9 +35,17 @@ impl Store {
         let entry = self.verified(keeper, name)?;
         let (seen, rev) = (self.state.rev(name.as_str())?, entry.header.rev);
         if rev > seen {
-            self.state.raise_revs(&[(name.to_string(), rev)])?;
+            self.remember_revs(&[(name.to_string(), rev)])?;
         }
         Ok(entry)
+    }
+
+    /// Remembers revisions, where this device can remember anything.
+    pub(super) fn remember_revs(&self, seen: &[(String, u64)]) -> Result<(), Error> {
+        match self.state.raise_revs(seen) {
+            Err(Error::File(error)) if error.is_read_only() => Ok(()),
+            other => other,
+        }
     }
 
     /// Opens one entry and holds its revision against what was seen, without remembering a new one.
@@ -126,8 +134,7 @@ impl Store {
             ))
             .into());
         }
-        self.state
-            .raise_revs(&[(layout::MEMBERS.to_owned(), members.rev)])?;
+        self.remember_revs(&[(layout::MEMBERS.to_owned(), members.rev)])?;
         Ok(members)
     }
 

@@ -3,6 +3,7 @@
 //! Lives here: the layout of the local state folder, but for the index. Losing it loses the protection against
 //! rollback, and no entry. Every file is replaced atomically.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::path::PathBuf;
 
@@ -75,7 +76,11 @@ impl State {
                 let reason = "this device knows the store with other keys: it was replaced, or a new epoch began";
                 Err(Refusal::new(Stage::Pin, reason).of(layout::FORMAT).into())
             }
-            None => self.pin(clear),
+            // A device that can remember nothing sees every store for the first time, each time.
+            None => match self.pin(clear) {
+                Err(Error::File(error)) if error.is_read_only() => Ok(()),
+                other => other,
+            },
         }
     }
 
@@ -141,8 +146,13 @@ impl State {
 
     /// Remembers revisions; one that is not higher than what is known changes nothing.
     pub fn raise_revs(&self, seen: &[(String, u64)]) -> Result<(), Error> {
-        let mut by_shard: std::collections::BTreeMap<String, Vec<&(String, u64)>> =
-            Default::default();
+        if seen.is_empty() {
+            return Ok(());
+        }
+        // Readers raise revisions too, several at once: none may write over what another has just raised.
+        fs::make_private(&self.path)?;
+        let _lock = Lock::acquire(&self.path.join("revs.lock"), || {})?;
+        let mut by_shard: BTreeMap<String, Vec<&(String, u64)>> = BTreeMap::new();
         for pair in seen {
             by_shard.entry(shard_file(&pair.0)).or_default().push(pair);
         }

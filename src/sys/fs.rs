@@ -50,6 +50,17 @@ impl fmt::Display for Error {
     }
 }
 
+impl Error {
+    /// Whether this user may not write there at all.
+    pub fn is_read_only(&self) -> bool {
+        let kind = self.source.kind();
+        matches!(
+            kind,
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem
+        )
+    }
+}
+
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         Some(&self.source)
