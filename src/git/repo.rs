@@ -10,6 +10,7 @@ mod worktree;
 
 use std::path::Path;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 use crate::git::Error;
 use crate::git::config::Config;
@@ -41,12 +42,13 @@ pub struct Repo {
     store: PathBuf,
     git: PathBuf,
     odb: Odb,
-    config: Config,
+    /// The repository's own configuration, read with the check for what is unusual, before the first object is touched.
+    config: OnceLock<Config>,
 }
 
 impl Repo {
-    /// Opens the repository of the store; none if it has none. One that git would read other than it lies there (links,
-    /// grafts, replaced or borrowed objects, another hash or reference format) is refused.
+    /// Opens the repository of the store; none if it has none. Cheap: one that git would read other than it lies there
+    /// (links, grafts, replaced or borrowed objects, another hash or reference format) is refused at the first object.
     pub fn open(store: &Path) -> Result<Option<Self>, Error> {
         let git = store.join(".git");
         let Some(found) = disk::stat(&git)? else {
@@ -58,14 +60,28 @@ impl Repo {
                 what: "not a folder",
             });
         }
-        let config = refuse_unusual(&git)?;
         let odb = Odb::new(&git);
         Ok(Some(Self {
             store: store.to_owned(),
             git,
             odb,
-            config,
+            config: OnceLock::new(),
         }))
+    }
+
+    /// The configuration of a repository that is not unusual.
+    fn config(&self) -> Result<&Config, Error> {
+        if let Some(config) = self.config.get() {
+            return Ok(config);
+        }
+        let config = refuse_unusual(&self.git)?;
+        Ok(self.config.get_or_init(|| config))
+    }
+
+    /// The objects of a repository that is not unusual.
+    fn odb(&self) -> Result<&Odb, Error> {
+        self.config()?;
+        Ok(&self.odb)
     }
 
     /// Makes a repository in the store's folder by the real git: branch `main`, no template, no hooks, and modes not kept.
@@ -78,7 +94,7 @@ impl Repo {
     /// Settings and files that would make the git program run other programs or act elsewhere, each as a phrase. Only
     /// commands that start git need to ask.
     pub fn dangerous_config(&self) -> Result<Vec<String>, Error> {
-        self.config.dangers(&self.git)
+        self.config()?.dangers(&self.git)
     }
 
     /// The branch that HEAD names, and its commit.
@@ -93,17 +109,17 @@ impl Repo {
 
     /// Reads a commit.
     pub fn commit(&self, id: Id) -> Result<Commit, Error> {
-        Commit::parse(id, self.odb.read(id, Kind::Commit, COMMIT_MAX_BYTES)?)
+        Commit::parse(id, self.odb()?.read(id, Kind::Commit, COMMIT_MAX_BYTES)?)
     }
 
     /// Reads a blob of at most `max_bytes`.
     pub fn blob(&self, id: Id, max_bytes: u64) -> Result<Vec<u8>, Error> {
-        self.odb.read(id, Kind::Blob, max_bytes)
+        self.odb()?.read(id, Kind::Blob, max_bytes)
     }
 
     /// Reads a folder.
     fn tree(&self, id: Id) -> Result<Vec<tree::Entry>, Error> {
-        tree::parse(id, &self.odb.read(id, Kind::Tree, TREE_MAX_BYTES)?)
+        tree::parse(id, &self.odb()?.read(id, Kind::Tree, TREE_MAX_BYTES)?)
     }
 
     /// The id that bytes have as a blob, without writing them.
@@ -114,17 +130,17 @@ impl Repo {
 
     /// Writes a blob; it is safe after `settle`.
     pub fn write_blob(&self, bytes: &[u8]) -> Result<Id, Error> {
-        self.odb.write(Kind::Blob, bytes)
+        self.odb()?.write(Kind::Blob, bytes)
     }
 
     /// Writes a commit object; it is safe after `settle`.
     pub fn write_commit(&self, raw: &[u8]) -> Result<Id, Error> {
-        self.odb.write(Kind::Commit, raw)
+        self.odb()?.write(Kind::Commit, raw)
     }
 
     /// Brings everything written to the disk and gives it its name. Must come before `move_head`.
     pub fn settle(&self) -> Result<(), Error> {
-        self.odb.settle()
+        self.odb()?.settle()
     }
 
     /// Moves HEAD's branch from `head` to `to`, if it is still there; the reflog says `who` and `why`. What has been written
@@ -137,12 +153,12 @@ impl Repo {
             who,
             why,
         };
-        self.odb.with_place(|place| step.run(&self.git, place))
+        self.odb()?.with_place(|place| step.run(&self.git, place))
     }
 
     /// Removes what a killed process of this program has left inside `.git`. The next write does so too.
     pub fn remove_leftovers(&self) -> Result<(), Error> {
-        self.odb.with_place(|_| Ok(()))?;
+        self.odb()?.with_place(|_| Ok(()))?;
         self.odb.release();
         Ok(())
     }

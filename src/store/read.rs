@@ -32,10 +32,9 @@ pub struct Entry {
 impl Store {
     /// Opens one entry: everything is verified before anything is given out.
     pub fn entry(&self, keeper: &dyn Keeper, name: &Name) -> Result<Entry, Error> {
-        let entry = self.verified(keeper, name)?;
-        let (seen, rev) = (self.state.rev(name.as_str())?, entry.header.rev);
-        if rev > seen {
-            self.remember_revs(&[(name.to_string(), rev)])?;
+        let (entry, seen) = self.entry_and_seen(keeper, name)?;
+        if entry.header.rev > seen {
+            self.remember_revs(&[(name.to_string(), entry.header.rev)])?;
         }
         Ok(entry)
     }
@@ -50,6 +49,11 @@ impl Store {
 
     /// Opens one entry and holds its revision against what was seen, without remembering a new one.
     pub(super) fn verified(&self, keeper: &dyn Keeper, name: &Name) -> Result<Entry, Error> {
+        Ok(self.entry_and_seen(keeper, name)?.0)
+    }
+
+    /// A verified entry, and the highest revision of it that this device has seen before.
+    fn entry_and_seen(&self, keeper: &dyn Keeper, name: &Name) -> Result<(Entry, u64), Error> {
         let entry = self.entry_bytes(keeper, name, &self.ciphertext(name)?)?;
         let seen = self.state.rev(name.as_str())?;
         if entry.header.rev < seen {
@@ -61,7 +65,7 @@ impl Store {
                 .of(name.as_str())
                 .into());
         }
-        Ok(entry)
+        Ok((entry, seen))
     }
 
     /// Opens the bytes of an entry's file; all checks but the revision's.
@@ -134,7 +138,9 @@ impl Store {
             ))
             .into());
         }
-        self.remember_revs(&[(layout::MEMBERS.to_owned(), members.rev)])?;
+        if members.rev > seen {
+            self.remember_revs(&[(layout::MEMBERS.to_owned(), members.rev)])?;
+        }
         Ok(members)
     }
 

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 use crate::crypto::sign::digest_hex;
 use crate::crypto::sign::parse_fingerprint;
@@ -24,10 +25,11 @@ const SMALL_MAX_BYTES: u64 = 64 << 10;
 const SHARD_MAX_BYTES: u64 = 64 << 20;
 
 /// The folder with what is remembered of one store.
-#[derive(Clone, Debug)]
 pub struct State {
     path: PathBuf,
     store: PathBuf,
+    /// The folder, opened at its first use.
+    dir: OnceLock<Dir>,
 }
 
 impl State {
@@ -41,6 +43,7 @@ impl State {
         Self {
             path,
             store: store.to_owned(),
+            dir: OnceLock::new(),
         }
     }
 
@@ -198,9 +201,12 @@ impl State {
     }
 
     /// The folder, opened; `None` if it was never made.
-    pub(super) fn folder(&self) -> Result<Option<Dir>, Error> {
+    pub(super) fn folder(&self) -> Result<Option<&Dir>, Error> {
+        if let Some(dir) = self.dir.get() {
+            return Ok(Some(dir));
+        }
         match Dir::open(&self.path) {
-            Ok(dir) => Ok(Some(dir)),
+            Ok(dir) => Ok(Some(self.dir.get_or_init(|| dir))),
             Err(error) if error.source.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error.into()),
         }

@@ -10,6 +10,8 @@ use std::fs::File;
 use std::io;
 use std::io::Read;
 use std::io::Write;
+use std::os::fd::AsFd;
+use std::os::fd::BorrowedFd;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Component;
@@ -266,13 +268,13 @@ impl Dir {
     }
 
     /// The folder that holds a path, and the last component; `None` if a folder on the way is missing.
-    fn parent<'p>(&self, below: &'p Path) -> io::Result<Option<(OwnedFd, &'p Path)>> {
+    fn parent<'p>(&self, below: &'p Path) -> io::Result<Option<(Folder<'_>, &'p Path)>> {
         let name = below.file_name().ok_or(io::ErrorKind::InvalidInput)?;
         let folder = self.open_below(below.parent().unwrap_or(Path::new("")), false)?;
         Ok(folder.map(|folder| (folder, Path::new(name))))
     }
 
-    fn make_parent<'p>(&self, below: &'p Path) -> io::Result<(OwnedFd, &'p Path)> {
+    fn make_parent<'p>(&self, below: &'p Path) -> io::Result<(Folder<'_>, &'p Path)> {
         let name = below.file_name().ok_or(io::ErrorKind::InvalidInput)?;
         let folder = self.open_below(below.parent().unwrap_or(Path::new("")), true)?;
         folder
@@ -281,8 +283,8 @@ impl Dir {
     }
 
     /// Walks down one component at a time; `None` if one is missing and `make` is not set.
-    fn open_below(&self, below: &Path, make: bool) -> io::Result<Option<OwnedFd>> {
-        let mut folder = self.fd.try_clone()?;
+    fn open_below(&self, below: &Path, make: bool) -> io::Result<Option<Folder<'_>>> {
+        let mut folder = Folder::This(self.fd.as_fd());
         for component in below.components() {
             let Component::Normal(name) = component else {
                 return Err(io::ErrorKind::InvalidInput.into());
@@ -300,9 +302,24 @@ impl Dir {
                     Err(rustix::io::Errno::NOENT) => return Ok(None),
                     other => other?,
                 };
-            folder = next;
+            folder = Folder::Below(next);
         }
         Ok(Some(folder))
+    }
+}
+
+/// A folder that is held open already, or was opened on the way.
+enum Folder<'d> {
+    This(BorrowedFd<'d>),
+    Below(OwnedFd),
+}
+
+impl AsFd for Folder<'_> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::This(fd) => *fd,
+            Self::Below(fd) => fd.as_fd(),
+        }
     }
 }
 
@@ -528,7 +545,7 @@ enum Over {
 }
 
 /// Writes beside the target, makes it reach the disk, then gives it its name.
-fn put(folder: &OwnedFd, name: &Path, bytes: &[u8], over: Over) -> io::Result<()> {
+fn put(folder: &Folder<'_>, name: &Path, bytes: &[u8], over: Over) -> io::Result<()> {
     let temp = temp_name()?;
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     let fd = rustix::fs::openat(folder, &temp, flags, Mode::RUSR | Mode::WUSR)?;
@@ -568,20 +585,28 @@ fn open_named(path: &Path) -> io::Result<File> {
 
 /// Reads a whole file into a buffer that is as large as it will get before it is filled.
 fn read_bounded(file: &mut File, max_bytes: u64) -> io::Result<Vec<u8>> {
-    let meta = file.metadata()?;
-    if !meta.is_file() {
+    let stat = rustix::fs::fstat(&*file)?;
+    if kind_of(stat.st_mode) != Kind::File {
         let secret = read_stream(file, max_bytes)?;
         return Ok(secret.expose().to_vec());
     }
-    if meta.len() > max_bytes {
+    let size = stat_of(&stat).size;
+    if size > max_bytes {
         return Err(too_large(max_bytes));
     }
-    let size = usize::try_from(meta.len()).map_err(|_| too_large(max_bytes))?;
-    let mut bytes = Vec::with_capacity(size + 1);
-    file.take(max_bytes + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > max_bytes {
-        return Err(too_large(max_bytes));
+    let size = usize::try_from(size).map_err(|_| too_large(max_bytes))?;
+    // The size that it had when it was opened: what is appended meanwhile belongs to the next reading.
+    let mut bytes = vec![0; size];
+    let mut filled = 0;
+    while let Some(free) = bytes.get_mut(filled..).filter(|free| !free.is_empty()) {
+        match file.read(free) {
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
     }
+    bytes.truncate(filled);
     Ok(bytes)
 }
 

@@ -39,7 +39,7 @@ impl Repo {
             .collect();
         match self.edit_folder(root, &edits)? {
             Some(id) => Ok(id),
-            None => self.odb.write(Kind::Tree, &[]),
+            None => self.odb()?.write(Kind::Tree, &[]),
         }
     }
 
@@ -77,7 +77,7 @@ impl Repo {
         if new.is_empty() {
             return Ok(None);
         }
-        self.odb.write(Kind::Tree, &tree::write(&new)).map(Some)
+        self.odb()?.write(Kind::Tree, &tree::write(&new)).map(Some)
     }
 
     /// What one name becomes; a new entry has no name yet.

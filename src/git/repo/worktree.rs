@@ -36,7 +36,7 @@ impl Repo {
                 .transpose()?;
             edits.push(Edit { path, to });
         }
-        self.odb.with_place(|place| {
+        self.odb()?.with_place(|place| {
             let mut lock = place.lock(&self.git, "index")?;
             let new = match self.edited_index(&edits)? {
                 Some(new) => Some(new),
