@@ -17,6 +17,7 @@ mod git;
 mod init;
 mod log;
 mod ls;
+mod mv;
 mod pick;
 mod picker;
 mod restore;
@@ -76,6 +77,12 @@ const VERBS: &[Verb] = &[
     verb::<ls::Args>("ls", &["list"], "List the entries as a tree"),
     verb::<tag::Args>("tag", &[], "Change metadata without touching the secret"),
     verb::<generate::Args>("generate", &["gen"], "Make a random secret and put it in"),
+    verb::<mv::Args>(
+        "mv",
+        &["rename", "move"],
+        "Rename an entry or a folder, or move it to another store",
+    ),
+    verb::<mv::CopyArgs>("cp", &["copy"], "Copy an entry or a folder"),
     verb::<rm::Args>(
         "rm",
         &["remove", "delete"],
