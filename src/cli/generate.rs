@@ -44,6 +44,7 @@ Examples:
   vault generate -n -c wifi/guest 20
   vault generate --words 7 backup/disk --description 'the drawer disk'
   vault generate -i web/forum")]
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub(crate) struct Args {
     /// The entry: NAME, or STORE:NAME
     #[arg(add = complete::names())]

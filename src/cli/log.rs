@@ -1,5 +1,6 @@
 //! `vault log`: the versions of an entry, or all changes of the store, newest first.
 
+use serde_json::Map;
 use serde_json::Value;
 
 use crate::cli::Outcome;
@@ -107,28 +108,28 @@ impl Args {
 
     fn to_json(&self, opening: &Opening, before: &[Opening]) -> Value {
         let version = &opening.version;
-        let mut object = serde_json::json!({
-            "commit": version.commit.to_string(),
-            "time": version.time.to_string(),
-            "subject": version.subject,
-        });
+        let mut object = Map::new();
+        let mut set = |key: &str, value: Value| drop(object.insert(key.to_owned(), value));
+        set("commit", version.commit.to_string().into());
+        set("time", version.time.to_string().into());
+        set("subject", version.subject.clone().into());
         if self.name.is_some() {
-            object["removed"] = Value::from(version.blob.is_none());
+            set("removed", version.blob.is_none().into());
         }
         if let Some(Ok(entry)) = &opening.entry {
-            object["rev"] = Value::from(entry.header.rev);
+            set("rev", entry.header.rev.into());
             if self.patch {
                 let old = entry_of(before);
                 let changes = changes(old.map(|old| &old.header), &entry.header);
-                object["changes"] = Value::from(changes);
+                set("changes", changes.into());
                 let is_new = old.is_none_or(|old| old.secret != entry.secret);
-                object["secret_changed"] = Value::from(is_new);
-                if self.reveal {
-                    object["secret"] = super::show::json_secret(&entry.secret);
-                }
+                set("secret_changed", is_new.into());
+            }
+            if self.patch && self.reveal {
+                set("secret", super::show::json_secret(&entry.secret));
             }
         }
-        object
+        Value::Object(object)
     }
 
     fn print_patch(&self, cx: &mut Context, opening: &Opening, before: Option<&Entry>) {

@@ -11,9 +11,11 @@ mod context;
 mod exec;
 mod failure;
 mod fields;
+mod find;
 mod generate;
 mod get;
 mod git;
+mod grep;
 mod init;
 mod log;
 mod ls;
@@ -75,6 +77,12 @@ const VERBS: &[Verb] = &[
         "Show what is known about an entry, the secret masked",
     ),
     verb::<ls::Args>("ls", &["list"], "List the entries as a tree"),
+    verb::<find::Args>(
+        "find",
+        &["search"],
+        "Find entries by words, scopes and expiry",
+    ),
+    verb::<grep::Args>("grep", &[], "Search the decrypted entries"),
     verb::<tag::Args>("tag", &[], "Change metadata without touching the secret"),
     verb::<generate::Args>("generate", &["gen"], "Make a random secret and put it in"),
     verb::<mv::Args>(
