@@ -11,14 +11,23 @@ mod context;
 mod exec;
 mod failure;
 mod fields;
+mod find;
+mod generate;
 mod get;
 mod git;
+mod grep;
 mod init;
+mod log;
 mod ls;
+mod mv;
 mod pick;
 mod picker;
+mod restore;
+mod rm;
+mod several;
 mod show;
 mod store;
+mod tag;
 mod ui;
 mod view;
 
@@ -68,6 +77,27 @@ const VERBS: &[Verb] = &[
         "Show what is known about an entry, the secret masked",
     ),
     verb::<ls::Args>("ls", &["list"], "List the entries as a tree"),
+    verb::<find::Args>(
+        "find",
+        &["search"],
+        "Find entries by words, scopes and expiry",
+    ),
+    verb::<grep::Args>("grep", &[], "Search the decrypted entries"),
+    verb::<tag::Args>("tag", &[], "Change metadata without touching the secret"),
+    verb::<generate::Args>("generate", &["gen"], "Make a random secret and put it in"),
+    verb::<mv::Args>(
+        "mv",
+        &["rename", "move"],
+        "Rename an entry or a folder, or move it to another store",
+    ),
+    verb::<mv::CopyArgs>("cp", &["copy"], "Copy an entry or a folder"),
+    verb::<rm::Args>(
+        "rm",
+        &["remove", "delete"],
+        "Remove entries, or a folder with -r",
+    ),
+    verb::<log::Args>("log", &["history"], "Show the versions of an entry"),
+    verb::<restore::Args>("restore", &[], "Bring an earlier value of an entry back"),
     verb::<exec::Args>(
         "exec",
         &["run", "x"],

@@ -25,7 +25,7 @@ use crate::policy::release;
 use crate::secret::Secret;
 
 /// What stands for a secret that is not shown.
-const MASK: &str = "********";
+pub(crate) const MASK: &str = "********";
 
 /// Arguments of `show`.
 #[derive(clap::Args, Debug)]
@@ -205,7 +205,7 @@ impl Args {
 }
 
 /// A secret in JSON: text where it is text, else base64 in an object that says so.
-fn json_secret(secret: &Secret) -> Value {
+pub(crate) fn json_secret(secret: &Secret) -> Value {
     use base64::Engine;
     match std::str::from_utf8(secret.expose()) {
         Ok(text) => Value::from(text),

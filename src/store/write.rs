@@ -187,7 +187,10 @@ impl Writer<'_> {
         let raw = commit_text(&tree, &parents, &author, message);
         let commit = repo.write_commit(&self.keeper.seal(&raw)?)?;
         repo.move_head(&head, commit, &author, message)?;
-        for (path, content) in changes {
+        // What goes is gone first: where case does not count, a name that only changes its case is one file.
+        let (going, coming): (Vec<_>, Vec<_>) =
+            changes.iter().partition(|(_, content)| content.is_none());
+        for (path, content) in going.into_iter().chain(coming) {
             self.store.apply(path, content.as_deref())?;
         }
         repo.update_index(&edits)?;
@@ -286,12 +289,41 @@ impl Writer<'_> {
         let names = names
             .into_iter()
             .filter_map(|(name, _)| name.into_os_string().into_string().ok());
-        let stays =
-            |name: &String| !matches!(self.changes.get(&format!("{folder}{name}")), Some(None));
-        Ok(names
-            .filter(stays)
-            .map(|name| (name.to_lowercase(), name))
-            .collect())
+        let mut siblings = Siblings::new();
+        for name in names {
+            let path = format!("{folder}{name}");
+            if !self.is_leaving(&path)? {
+                siblings.insert(name.to_lowercase(), name);
+            }
+        }
+        Ok(siblings)
+    }
+
+    /// Whether a file is about to be removed, or a folder with all that is in it.
+    fn is_leaving(&self, path: &str) -> Result<bool, Error> {
+        match self.changes.get(path) {
+            Some(content) => return Ok(content.is_none()),
+            None if !self.removes_below(path) => return Ok(false),
+            None => {}
+        }
+        for (name, _) in self.store.dir.names(Path::new(path))? {
+            let Some(name) = name.to_str() else {
+                return Ok(false);
+            };
+            if !self.is_leaving(&format!("{path}/{name}"))? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Whether anything in a folder is about to be removed.
+    fn removes_below(&self, folder: &str) -> bool {
+        let below = format!("{folder}/");
+        let mut after = self.changes.range(below.clone()..);
+        after
+            .next()
+            .is_some_and(|(path, content)| path.starts_with(&below) && content.is_none())
     }
 
     /// Adds what was written to the index. It is a hint: failing to write it loses nothing.
@@ -336,7 +368,10 @@ impl Staged {
         fs::remove_tree(&dir.path().join(layout::NEXT_TEMP))?;
         let temp = Path::new(layout::NEXT_TEMP);
         let mut lines = Vec::with_capacity(changes.len());
-        for (number, (path, content)) in changes.into_iter().enumerate() {
+        let (going, coming): (Vec<_>, Vec<_>) = changes
+            .into_iter()
+            .partition(|(_, content)| content.is_none());
+        for (number, (path, content)) in going.into_iter().chain(coming).enumerate() {
             match content {
                 Some(bytes) => {
                     dir.replace(&temp.join(number.to_string()), &bytes)?;
