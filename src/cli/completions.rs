@@ -151,7 +151,9 @@ impl EnvCompleter for Shell {
         if words.len() <= index {
             words.resize(index + 1, OsString::new());
         }
-        for candidate in clap_complete::engine::complete(cmd, words, index, current_dir)? {
+        let candidates = clap_complete::engine::complete(cmd, words, index, current_dir)?;
+        // A hidden one is not told even where nothing else fits.
+        for candidate in candidates.iter().filter(|one| !one.is_hide_set()) {
             let value = candidate.get_value().to_string_lossy();
             let help = candidate.get_help().map(ToString::to_string);
             let help = help.unwrap_or_default();

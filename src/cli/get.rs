@@ -23,7 +23,7 @@ pub(crate) struct Args {
     /// The entry: NAME, or STORE:NAME
     #[arg(add = complete::names())]
     name: Option<String>,
-    /// Copy it to the clipboard instead, and clear it after a while [45 s, or clipboard-seconds]
+    /// Copy it to the clipboard instead, for a while [default: 45 s]
     #[arg(short, long)]
     copy: bool,
     /// Give it out even if it is expired

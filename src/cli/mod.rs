@@ -26,6 +26,7 @@ mod restore;
 mod rm;
 mod several;
 mod show;
+mod status;
 mod store;
 mod tag;
 mod ui;
@@ -104,6 +105,7 @@ const VERBS: &[Verb] = &[
         "Run a program with secrets in its environment",
     ),
     verb::<git::Args>("git", &[], "Run git in the store"),
+    verb::<status::Args>("status", &[], "Show which store this is and how it stands"),
     verb::<config::Args>("config", &[], "Show and change settings"),
     verb::<store::Args>("store", &[], "Give stores names"),
     verb::<completions::Args>("completions", &[], "Print the completion script of a shell"),

@@ -6,6 +6,7 @@
 
 pub mod file;
 pub mod identity;
+mod kind;
 pub mod prompt;
 pub mod recipient;
 pub mod sign;
@@ -13,6 +14,7 @@ mod ssh;
 
 pub use identity::Identities;
 pub use identity::StoreKey;
+pub use kind::IdentityKind;
 pub use prompt::Prompt;
 pub use prompt::Unattended;
 

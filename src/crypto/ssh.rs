@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
 use super::{Error, Result};
+use crate::secret::Secret;
 
 /// The sizes of RSA modulus accepted, in bits.
 const RSA_BITS: std::ops::RangeInclusive<usize> = 3072..=4096;
@@ -67,6 +68,17 @@ pub(super) fn check_private(text: &str) -> Result<Vec<u8>> {
         check_numbers(wire.string()?)?;
     }
     Ok(public.to_vec())
+}
+
+/// Whether a passphrase protects the key file in these bytes; `None` if they are no SSH key.
+pub(super) fn is_protected(bytes: &Secret) -> Option<bool> {
+    let text = std::str::from_utf8(bytes.expose()).ok()?;
+    if text.trim_start().starts_with(PEM_RSA_BEGIN) {
+        return Some(text.contains("ENCRYPTED"));
+    }
+    let bytes = unwrap(text)?;
+    let cipher = Wire(bytes.strip_prefix(MAGIC)?).string().ok()?;
+    Some(cipher != b"none")
 }
 
 /// Looks at the numbers in the private part of an RSA key.

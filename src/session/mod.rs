@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use crate::crypto;
 use crate::crypto::Identities;
+use crate::crypto::IdentityKind;
 use crate::crypto::Prompt;
 use crate::crypto::Unattended;
 use crate::crypto::file;
@@ -118,6 +119,17 @@ impl Source {
         match self {
             Self::Variable(_) => "AGEVAULT_KEY".to_owned(),
             Self::File(path) => path.display().to_string(),
+        }
+    }
+
+    /// What kind of identity it is, without opening it; `None` where there is none to read.
+    pub fn kind(&self) -> Option<IdentityKind> {
+        match self {
+            Self::Variable(key) => Some(IdentityKind::of(key)),
+            Self::File(path) => {
+                let bytes = fs::read_secret(path, IDENTITY_MAX_BYTES).ok()?;
+                Some(IdentityKind::of(&bytes))
+            }
         }
     }
 

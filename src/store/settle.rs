@@ -21,6 +21,9 @@ use crate::sys::fs::TEMP_PREFIX;
 /// The mode of every file in a tree (F-082).
 const FILE_MODE: u32 = 0o100_644;
 
+/// How many commits without a seal are passed over in search of one that has it.
+const LOOK_BACK: usize = 1000;
+
 /// What settling found.
 #[derive(Debug, Default)]
 pub struct Settled {
@@ -62,7 +65,8 @@ impl Store {
         Ok(settled)
     }
 
-    fn is_unsettled(&self) -> Result<bool, Error> {
+    /// Whether a change was interrupted, or the branch has moved without this program.
+    pub fn is_unsettled(&self) -> Result<bool, Error> {
         if self.state.is_busy() {
             return Ok(true);
         }
@@ -120,15 +124,39 @@ impl Store {
             None => vec![head],
         };
         for id in new {
-            let of_commit = |refusal: Refusal| refusal.of(&id.to_string());
-            let commit = repo.commit(id)?;
-            if let Some(foreign) = &commit.foreign {
-                let reason = format!("it has what no commit of vault has: {foreign}");
-                return Err(of_commit(Refusal::new(Stage::Seal, reason)).into());
-            }
-            seal::verify(&commit.raw, &self.epoch).map_err(of_commit)?;
+            self.verify_seal(repo, id)?;
         }
         Ok(())
+    }
+
+    /// One commit's headers and seal (F-080, F-081); when it was made, in seconds since 1970.
+    fn verify_seal(&self, repo: &Repo, id: Id) -> Result<i64, Error> {
+        let of_commit = |refusal: Refusal| refusal.of(&id.to_string());
+        let commit = repo.commit(id)?;
+        if let Some(foreign) = &commit.foreign {
+            let reason = format!("it has what no commit of vault has: {foreign}");
+            return Err(of_commit(Refusal::new(Stage::Seal, reason)).into());
+        }
+        seal::verify(&commit.raw, &self.epoch).map_err(of_commit)?;
+        Ok(commit.seconds)
+    }
+
+    /// The newest sealed commit on the way back from the head along first parents, and when it was made, in seconds since
+    /// 1970; `None` if there is none near.
+    pub fn newest_sealed(&self) -> Result<Option<(Id, i64)>, Error> {
+        let Some(repo) = &self.repo else {
+            return Ok(None);
+        };
+        let mut next = repo.head()?.commit;
+        for _ in 0..LOOK_BACK {
+            let Some(id) = next else { break };
+            match self.verify_seal(repo, id) {
+                Ok(seconds) => return Ok(Some((id, seconds))),
+                Err(Error::Refused(_)) => next = repo.commit(id)?.parents.first().copied(),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(None)
     }
 
     /// Brings one path to its new state, if it is in the old one; whether it is in the new one then.

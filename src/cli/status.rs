@@ -1,0 +1,252 @@
+//! `vault status`: which store this is, and how it stands. Works while it is locked, and asks for nothing.
+
+use jiff::Timestamp;
+use serde_json::Value;
+use serde_json::json;
+
+use crate::cli::Outcome;
+use crate::cli::Run;
+use crate::cli::context::Context;
+use crate::cli::context::Opened;
+use crate::cli::context::Site;
+use crate::cli::failure::Failure;
+use crate::cli::ui::Style;
+use crate::cli::view;
+use crate::format::expiry;
+use crate::session::Source;
+
+/// From how many days before its end on an entry counts as expiring.
+const SOON_DAYS: i64 = 30;
+/// How many hex digits of a commit are shown.
+const SHORT_ID: usize = 10;
+
+/// Arguments of `status`.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "\
+The store stays locked. What is said of expiry comes from what this device has read of the entries; it is a hint and not verified.
+
+Compare the fingerprint with the one on another device: equal words mean the same store and keys. The date of the newest sealed
+commit tells how fresh the store is.
+
+Examples:
+  vault status
+  vault status --json")]
+pub(crate) struct Args {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// All that is told.
+struct Status {
+    path: String,
+    name: Option<String>,
+    id: String,
+    epoch: u32,
+    fingerprint: String,
+    member: Option<String>,
+    identity: String,
+    identity_kind: Option<&'static str>,
+    identity_words: String,
+    git: Option<Head>,
+    entries: usize,
+    unread: usize,
+    expired: usize,
+    expiring: usize,
+    is_settled: bool,
+}
+
+/// How the repository stands.
+struct Head {
+    branch: String,
+    commit: Option<String>,
+    sealed: Option<String>,
+    sealed_at: Option<Timestamp>,
+}
+
+impl Head {
+    /// Whether the head itself is sealed.
+    fn is_sealed(&self) -> bool {
+        self.commit.is_some() && self.commit == self.sealed
+    }
+}
+
+impl Run for Args {
+    fn run(self, cx: &mut Context) -> Outcome {
+        let site = cx.site(None)?;
+        let opened = cx.open(None)?;
+        let status = Status::of(cx, site, &opened)?;
+        if self.json {
+            let value = status.json();
+            view::print_json(&mut cx.ui, &value);
+        } else {
+            for (key, text, style) in status.rows(cx.env.now) {
+                let key = cx.ui.paint(&format!("{key:<12}"), Style::Dim).into_owned();
+                let text = cx.ui.paint(&text, style).into_owned();
+                cx.ui.line(&format!("{key} {text}"));
+            }
+        }
+        Ok(0)
+    }
+}
+
+impl Status {
+    fn of(cx: &Context, site: Site, opened: &Opened) -> Result<Self, Failure> {
+        let Opened { store, source } = opened;
+        let catalogue = store.catalogue()?;
+        let hours = |end: Timestamp| end.duration_since(cx.env.now).as_hours();
+        let ends = || catalogue.known.iter().filter_map(|header| header.expires);
+        let expired = ends().filter(|end| *end <= cx.env.now).count();
+        let expiring = ends().filter(|end| *end > cx.env.now && hours(*end) < SOON_DAYS * 24);
+        let kind = source.kind();
+        Ok(Self {
+            path: store.path().display().to_string(),
+            name: site.name,
+            id: store.epoch.store.clone(),
+            epoch: store.epoch.number,
+            fingerprint: store.epoch.fingerprint(),
+            member: store.state.member(),
+            identity: source.label(),
+            identity_kind: kind.map(|kind| kind.word()),
+            identity_words: match (source, kind) {
+                (_, Some(kind)) => kind.to_string(),
+                (Source::File(_), None) => "there is none to read".to_owned(),
+                (Source::Variable(_), None) => "unknown".to_owned(),
+            },
+            git: head(opened)?,
+            entries: catalogue.known.len() + catalogue.unread.len(),
+            unread: catalogue.unread.len(),
+            expired,
+            expiring: expiring.count(),
+            is_settled: !store.is_unsettled()?,
+        })
+    }
+
+    fn rows(&self, now: Timestamp) -> Vec<(&'static str, String, Style)> {
+        let name = self.name.as_ref().map(|name| format!(" (\"{name}\")"));
+        let unknown = || "not known before the first unlocking".to_owned();
+        let mut rows = vec![
+            (
+                "store",
+                format!("{}{}", self.path, name.unwrap_or_default()),
+                Style::Bold,
+            ),
+            ("id", self.id.clone(), Style::Plain),
+            ("epoch", self.epoch.to_string(), Style::Plain),
+            ("fingerprint", self.fingerprint.clone(), Style::Plain),
+            (
+                "member",
+                self.member.clone().unwrap_or_else(unknown),
+                Style::Plain,
+            ),
+            (
+                "identity",
+                format!("{}: {}", self.identity, self.identity_words),
+                Style::Plain,
+            ),
+        ];
+        rows.extend(self.git_rows(now));
+        let unread = match self.unread {
+            0 => String::new(),
+            count => format!(", {count} not read by this device yet"),
+        };
+        rows.push(("entries", format!("{}{unread}", self.entries), Style::Plain));
+        rows.push((
+            "expired",
+            self.expired.to_string(),
+            warning(self.expired > 0, Style::Red),
+        ));
+        let soon = format!("{} within {SOON_DAYS} days", self.expiring);
+        rows.push(("expiring", soon, warning(self.expiring > 0, Style::Yellow)));
+        let settled = if self.is_settled {
+            "settled"
+        } else {
+            "not settled: a change was interrupted, or the branch was moved by hand (see: vault doctor)"
+        };
+        rows.push((
+            "work tree",
+            settled.to_owned(),
+            warning(!self.is_settled, Style::Yellow),
+        ));
+        rows
+    }
+
+    fn git_rows(&self, now: Timestamp) -> Vec<(&'static str, String, Style)> {
+        let Some(head) = &self.git else {
+            return vec![(
+                "git",
+                "none, so there is no history".to_owned(),
+                Style::Plain,
+            )];
+        };
+        let commit = head.commit.as_deref().map_or("no commit", short);
+        let seal = if head.is_sealed() {
+            ""
+        } else {
+            ", without the store's seal"
+        };
+        let style = warning(!head.is_sealed(), Style::Red);
+        let sealed = match (&head.sealed, head.sealed_at) {
+            (Some(id), Some(at)) => {
+                let shown = expiry::show(at);
+                format!("{} of {shown} ({})", short(id), expiry::distance(at, now))
+            }
+            _ => "none".to_owned(),
+        };
+        vec![
+            ("git", format!("{} at {commit}{seal}", head.branch), style),
+            ("newest seal", sealed, Style::Plain),
+        ]
+    }
+
+    fn json(&self) -> Value {
+        let git = self.git.as_ref().map(|head| {
+            json!({
+                "branch": head.branch,
+                "head": head.commit,
+                "head_sealed": head.is_sealed(),
+                "newest_sealed": head.sealed,
+                "newest_sealed_at": head.sealed_at.map(|at| at.to_string()),
+            })
+        });
+        json!({
+            "path": self.path,
+            "name": self.name,
+            "store": self.id,
+            "epoch": self.epoch,
+            "fingerprint": self.fingerprint,
+            "member": self.member,
+            "identity": { "source": self.identity, "kind": self.identity_kind },
+            "git": git,
+            "entries": self.entries,
+            "unread": self.unread,
+            "expired": self.expired,
+            "expiring": self.expiring,
+            "settled": self.is_settled,
+        })
+    }
+}
+
+fn head(opened: &Opened) -> Result<Option<Head>, Failure> {
+    let Some(repo) = &opened.store.repo else {
+        return Ok(None);
+    };
+    let head = repo.head().map_err(crate::store::Error::from)?;
+    let sealed = opened.store.newest_sealed()?;
+    let branch = head.branch.strip_prefix("refs/heads/");
+    Ok(Some(Head {
+        branch: branch.unwrap_or(&head.branch).to_owned(),
+        commit: head.commit.map(|id| id.to_string()),
+        sealed: sealed.map(|(id, _)| id.to_string()),
+        sealed_at: sealed.and_then(|(_, seconds)| Timestamp::from_second(seconds).ok()),
+    }))
+}
+
+fn short(id: &str) -> &str {
+    id.get(..SHORT_ID).unwrap_or(id)
+}
+
+/// A style where there is something to look at.
+const fn warning(is_warning: bool, style: Style) -> Style {
+    if is_warning { style } else { Style::Plain }
+}
