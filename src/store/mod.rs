@@ -23,6 +23,7 @@ use crate::format::FORMAT_MAX_BYTES;
 use crate::format::Header;
 use crate::format::Name;
 use crate::format::Refusal;
+use crate::format::Stage;
 use crate::format::layout;
 use crate::format::name::BadName;
 use crate::git;
@@ -56,7 +57,8 @@ impl Store {
     pub fn open(path: &Path, state_home: &Path, expected: Option<&str>) -> Result<Self, Error> {
         let real = fs::canonical(path).ok_or_else(|| Error::NoStore(path.to_owned()))?;
         let dir = Dir::open(&real)?;
-        let clear = dir.read(Path::new(layout::FORMAT), FORMAT_MAX_BYTES)?;
+        let clear = dir.read(Path::new(layout::FORMAT), FORMAT_MAX_BYTES);
+        let clear = clear.map_err(not_a_format_file)?;
         let clear = clear.ok_or_else(|| Error::NoStore(path.to_owned()))?;
         let epoch = Epoch::parse(&clear)?;
         let state = State::of_store(state_home, &real);
@@ -73,6 +75,20 @@ impl Store {
     /// The store's folder.
     pub fn path(&self) -> &Path {
         self.dir.path()
+    }
+}
+
+/// A format file that is too large, or no file, is refused for what it is (F-011).
+fn not_a_format_file(error: fs::Error) -> Error {
+    use std::io::ErrorKind;
+    match error.source.kind() {
+        ErrorKind::FileTooLarge | ErrorKind::InvalidInput | ErrorKind::NotADirectory => {
+            let reason = format!("it is no store's format file: {}", error.source);
+            Refusal::new(Stage::Version, reason)
+                .of(layout::FORMAT)
+                .into()
+        }
+        _ => error.into(),
     }
 }
 

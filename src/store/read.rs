@@ -99,16 +99,14 @@ impl Store {
         match self.dir.read(Path::new(&path), ENTRY_MAX_BYTES) {
             Ok(Some(bytes)) => Ok(bytes),
             Ok(None) => Err(Error::NoEntry(name.to_string())),
-            Err(error) => Err(match refused_kind(&error) {
-                Some((stage, reason)) => Refusal::new(stage, reason).of(name.as_str()).into(),
-                None => error.into(),
-            }),
+            Err(error) => Err(refused_kind(error, name)),
         }
     }
 
     /// Whether an entry of this name is there, whatever is in it.
     pub fn has(&self, name: &Name) -> Result<bool, Error> {
-        Ok(self.dir.stat(Path::new(&layout::path_of(name)))?.is_some())
+        let stat = self.dir.stat(Path::new(&layout::path_of(name)));
+        Ok(stat.map_err(|error| refused_kind(error, name))?.is_some())
     }
 
     /// The names of all entries, sorted. Files that are not entries are passed over; `doctor` reports them.
@@ -180,18 +178,19 @@ pub(super) fn entry_of(found: &Found) -> Option<Name> {
 }
 
 /// What is no regular file, or too large, is refused for what it is, not for how reading it failed.
-fn refused_kind(error: &fs::Error) -> Option<(Stage, String)> {
+fn refused_kind(error: fs::Error, name: &Name) -> Error {
     use std::io::ErrorKind;
-    match error.source.kind() {
-        ErrorKind::FileTooLarge => Some((
+    let (stage, reason) = match error.source.kind() {
+        ErrorKind::FileTooLarge => (
             Stage::Envelope,
             "it is larger than an entry may be".to_owned(),
-        )),
-        ErrorKind::InvalidInput => Some((Stage::Name, format!("it {}", error.source))),
-        ErrorKind::NotADirectory => Some((
+        ),
+        ErrorKind::InvalidInput => (Stage::Name, format!("it {}", error.source)),
+        ErrorKind::NotADirectory => (
             Stage::Name,
             "a folder on its way is a link or a file".to_owned(),
-        )),
-        _ => None,
-    }
+        ),
+        _ => return error.into(),
+    };
+    Refusal::new(stage, reason).of(name.as_str()).into()
 }

@@ -10,9 +10,12 @@
     reason = "a test that cannot go on fails"
 )]
 
+mod adversary;
 mod age_vectors;
 mod concurrent;
+mod exec;
 mod faults;
 mod pty;
+mod unlock;
 mod values;
 mod world;
