@@ -37,8 +37,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         header.provider = Some("bench".to_owned());
         header.scopes = vec!["repo".to_owned(), "read:org".to_owned()];
         header.tags = vec!["bench".to_owned()];
-        header.expires =
-            Some(env.now + jiff::SignedDuration::from_hours(24 * i64::try_from(number % 400)?));
+        let days = i64::try_from(number % 400)? + 1;
+        let expires = env.now + jiff::SignedDuration::from_hours(24 * days);
+        header.expires = Some(agevault::format::header::whole_seconds(expires));
         if with_variables {
             header.env = Some(format!("TOKEN_{:05}", number + 1));
             header.profiles = vec!["default".to_owned()];
