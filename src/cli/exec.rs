@@ -39,7 +39,7 @@ const NOT_FOUND: u8 = 127;
 /// From this many entries on, opening them is shared among the cores.
 const PARALLEL_FROM: usize = 4;
 /// Variables that never reach the program: they unlock the store.
-const KEPT_BACK: [&str; 2] = ["AGEVAULT_KEY", "AGEVAULT_PASSPHRASE_CMD"];
+pub(crate) const KEPT_BACK: [&str; 2] = ["AGEVAULT_KEY", "AGEVAULT_PASSPHRASE_CMD"];
 
 /// Arguments of `exec`.
 #[derive(clap::Args, Debug)]

@@ -112,19 +112,19 @@ impl Args {
         filter: &Filter,
         words: &[String],
     ) -> Result<Vec<Hit>, Failure> {
-        let mut catalogue = opened.store.catalogue()?;
+        let fits = |header: &Header| rank(header, words).is_some() && filter.accepts(header);
+        let mut catalogue = opened.store.catalogue_of(fits)?;
         if !catalogue.unread.is_empty()
             && let Some(keys) = session::unlock_silently(&opened.store, &opened.source)
         {
             for (_, error) in opened.store.refresh(&keys, &mut catalogue)? {
                 cx.ui.warn(&Failure::from(error).message);
             }
+            catalogue.known.retain(fits);
         }
-        let mut hits = Vec::new();
+        let mut hits = Vec::with_capacity(catalogue.known.len());
         for header in catalogue.known {
-            if let Some(rank) = rank(&header, words)
-                && filter.accepts(&header)
-            {
+            if let Some(rank) = rank(&header, words) {
                 hits.push(Hit {
                     rank,
                     name: header.name.clone(),

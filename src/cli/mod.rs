@@ -8,6 +8,7 @@ mod complete;
 mod completions;
 mod config;
 mod context;
+mod edit;
 mod exec;
 mod failure;
 mod fields;
@@ -84,6 +85,7 @@ const VERBS: &[Verb] = &[
         "Find entries by words, scopes and expiry",
     ),
     verb::<grep::Args>("grep", &[], "Search the decrypted entries"),
+    verb::<edit::Args>("edit", &[], "Change an entry in your editor"),
     verb::<tag::Args>("tag", &[], "Change metadata without touching the secret"),
     verb::<generate::Args>("generate", &["gen"], "Make a random secret and put it in"),
     verb::<mv::Args>(

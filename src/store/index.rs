@@ -15,7 +15,7 @@ use crate::format::layout;
 use crate::store::Error;
 use crate::store::Store;
 use crate::store::keeper::Keeper;
-use crate::store::read::entry_of;
+use crate::store::read::entries_at;
 use crate::store::state::State;
 use crate::sys::fs;
 use crate::sys::fs::Stat;
@@ -37,7 +37,29 @@ struct Record {
     header: Header,
 }
 
-impl Record {
+/// The same as it lies in the file, its header not read yet.
+struct Raw<'b> {
+    path: &'b str,
+    size: u64,
+    mtime_nanos: i64,
+    inode: u64,
+    header: &'b [u8],
+}
+
+impl<'b> Raw<'b> {
+    fn parse(value: &'b [u8]) -> Option<Self> {
+        type Head<'b> = (&'b str, u64, i64, u64);
+        let (head, header) = postcard::take_from_bytes::<Head<'b>>(value).ok()?;
+        let (path, size, mtime_nanos, inode) = head;
+        Some(Self {
+            path,
+            size,
+            mtime_nanos,
+            inode,
+            header,
+        })
+    }
+
     fn is_of(&self, stat: &Stat) -> bool {
         (self.size, self.inode) == (stat.size, stat.inode)
             && i128::from(self.mtime_nanos) == stat.mtime_nanos
@@ -55,27 +77,36 @@ pub struct Catalogue {
 impl Store {
     /// Reads the index and compares it with the files.
     pub fn catalogue(&self) -> Result<Catalogue, Error> {
-        let found = self.found()?;
-        let names: Vec<Name> = found.iter().filter_map(entry_of).collect();
-        let paths: Vec<_> = names
-            .iter()
-            .map(|name| layout::path_of(name).into())
-            .collect();
-        let stats = fs::stats(&self.dir, &paths);
-        let mut records = load(&self.state)?;
+        let mut catalogue = self.catalogue_of(|_| true)?;
+        catalogue.known.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        Ok(catalogue)
+    }
+
+    /// The same with the headers that fit only, in no order.
+    pub fn catalogue_of(&self, fits: impl Fn(&Header) -> bool + Sync) -> Result<Catalogue, Error> {
+        let bytes = load(&self.state)?;
+        let records: HashMap<&str, Raw<'_>> =
+            raw(&bytes).map(|record| (record.path, record)).collect();
+        // Each file is looked up, and its header read and judged, on the thread that lists its folder.
+        let found = entries_at(self.path(), |name, seen| {
+            let stat = seen.stat()?;
+            let record = records.get(layout::path_of(&name).as_str());
+            let record = record.filter(|record| record.is_of(&stat));
+            match record.and_then(|record| postcard::from_bytes::<Header>(record.header).ok()) {
+                Some(header) => fits(&header).then_some(Ok(header)),
+                None => Some(Err(name)),
+            }
+        })?;
         let mut catalogue = Catalogue {
-            known: Vec::with_capacity(names.len()),
+            known: Vec::with_capacity(found.len()),
             unread: Vec::new(),
         };
-        for ((name, path), stat) in names.into_iter().zip(&paths).zip(stats) {
-            let Some(stat) = stat else { continue };
-            let record = path.to_str().and_then(|path| records.remove(path));
-            match record.filter(|record| record.is_of(&stat)) {
-                Some(record) => catalogue.known.push(record.header),
-                None => catalogue.unread.push(name),
+        for one in found {
+            match one {
+                Ok(header) => catalogue.known.push(header),
+                Err(name) => catalogue.unread.push(name),
             }
         }
-        catalogue.known.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         catalogue.unread.sort_unstable();
         Ok(catalogue)
     }
@@ -142,7 +173,7 @@ impl Store {
             .folder()?
             .and_then(|dir| dir.stat(Path::new(FILE)).ok().flatten());
         if old.is_some_and(|old| old.size > GROWN_BYTES) && fresh.len() > 1 {
-            let mut all = load(&self.state)?;
+            let mut all = records_of(&load(&self.state)?);
             all.extend(
                 records
                     .into_iter()
@@ -187,34 +218,47 @@ fn encode<'r>(records: impl Iterator<Item = &'r Record>) -> Vec<u8> {
 
 /// The headers of all records, whatever has become of their entries since.
 pub(super) fn headers(state: &State) -> Result<Vec<Header>, Error> {
-    Ok(load(state)?
+    Ok(records_of(&load(state)?)
         .into_values()
         .map(|record| record.header)
         .collect())
 }
 
-/// The records by path. What cannot be read is as if it had never been written: those entries count as unread.
-fn load(state: &State) -> Result<HashMap<String, Record>, Error> {
-    let bytes = match state.folder()? {
-        Some(dir) => dir
+/// The file's bytes; none where there is no file.
+fn load(state: &State) -> Result<Vec<u8>, Error> {
+    match state.folder()? {
+        Some(dir) => Ok(dir
             .read(Path::new(FILE), INDEX_MAX_BYTES)?
-            .unwrap_or_default(),
-        None => Vec::new(),
-    };
-    let mut records = HashMap::with_capacity(bytes.len() / 200);
-    let mut rest = bytes.as_slice();
-    while let Some((length, tail)) = rest.split_first_chunk::<4>() {
-        let length = u32::from_le_bytes(*length) as usize;
-        let Some((value, tail)) = tail.split_at_checked(length) else {
-            break;
-        };
-        let Ok(record) = postcard::from_bytes::<Record>(value) else {
-            break;
-        };
-        records.insert(record.path.clone(), record);
-        rest = tail;
+            .unwrap_or_default()),
+        None => Ok(Vec::new()),
     }
-    Ok(records)
+}
+
+/// The records in the order of the file. What cannot be read is as if it had never been written: those entries count as unread.
+fn raw(bytes: &[u8]) -> impl Iterator<Item = Raw<'_>> {
+    let mut rest = bytes;
+    std::iter::from_fn(move || {
+        let (length, tail) = rest.split_first_chunk::<4>()?;
+        let length = u32::from_le_bytes(*length) as usize;
+        let (value, tail) = tail.split_at_checked(length)?;
+        rest = tail;
+        Raw::parse(value)
+    })
+}
+
+/// The records by path, the last one of each.
+fn records_of(bytes: &[u8]) -> HashMap<String, Record> {
+    let whole = raw(bytes).filter_map(|raw| {
+        let record = Record {
+            path: raw.path.to_owned(),
+            size: raw.size,
+            mtime_nanos: raw.mtime_nanos,
+            inode: raw.inode,
+            header: postcard::from_bytes(raw.header).ok()?,
+        };
+        Some((record.path.clone(), record))
+    });
+    whole.collect()
 }
 
 /// Parses the bytes of an index: for the fuzz target.

@@ -95,10 +95,7 @@ fn not_a_format_file(error: fs::Error) -> Error {
 /// The names of the entries of the store at a path, sorted, from its files alone: for completion.
 pub fn names_at(path: &Path) -> Result<Vec<Name>, Error> {
     let real = fs::canonical(path).ok_or_else(|| Error::NoStore(path.to_owned()))?;
-    let mut names: Vec<Name> = read::found_at(&real)?
-        .iter()
-        .filter_map(read::entry_of)
-        .collect();
+    let mut names = read::entries_at(&real, |name, _| Some(name))?;
     names.sort_unstable();
     Ok(names)
 }

@@ -17,8 +17,8 @@ use crate::store::Error;
 use crate::store::Store;
 use crate::store::keeper::Keeper;
 use crate::sys::fs;
-use crate::sys::fs::Found;
 use crate::sys::fs::Kind;
+use crate::sys::fs::Seen;
 
 /// An entry whose every check has passed.
 #[derive(Debug)]
@@ -114,11 +114,6 @@ impl Store {
         super::names_at(self.path())
     }
 
-    /// Every file and folder of the store outside `.git` and `.vault`.
-    pub(super) fn found(&self) -> Result<Vec<Found>, Error> {
-        found_at(self.path())
-    }
-
     /// The member list.
     pub fn members(&self, keeper: &dyn Keeper) -> Result<Members, Error> {
         let bytes = self.dir.read(Path::new(layout::MEMBERS), KEYS_MAX_BYTES)?;
@@ -161,17 +156,32 @@ impl Store {
     }
 }
 
-/// Every file and folder of a store outside `.git` and `.vault`.
-pub(super) fn found_at(path: &Path) -> Result<Vec<Found>, Error> {
-    Ok(fs::walk(path, &[layout::GIT, layout::OWN])?)
+/// What `make` makes of each entry of the store at a path, in no order. Only files are looked at, and only what is an entry.
+pub(super) fn entries_at<T: Send>(
+    path: &Path,
+    make: impl Fn(Name, &Seen<'_>) -> Option<T> + Sync,
+) -> Result<Vec<T>, Error> {
+    let skip = [layout::GIT, layout::OWN];
+    Ok(fs::walk_with(path, &skip, |seen| {
+        make(entry_of(seen)?, seen)
+    })?)
 }
 
 /// The name of the entry that was found, if it is one.
-pub(super) fn entry_of(found: &Found) -> Option<Name> {
-    if found.kind != Kind::File {
+fn entry_of(seen: &Seen<'_>) -> Option<Name> {
+    if seen.kind != Kind::File {
         return None;
     }
-    match layout::place_of(found.path.to_str()?) {
+    let name = seen.name.to_str()?;
+    let path = match seen.folder.to_str()? {
+        "" => return name_of(name),
+        folder => format!("{folder}/{name}"),
+    };
+    name_of(&path)
+}
+
+fn name_of(path: &str) -> Option<Name> {
+    match layout::place_of(path) {
         Ok(Place::Entry(name)) => Some(name),
         _ => None,
     }

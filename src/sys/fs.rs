@@ -5,6 +5,8 @@
 
 #![allow(clippy::disallowed_methods, reason = "the home of file access")]
 
+mod walk;
+
 use std::fmt;
 use std::fs::File;
 use std::io;
@@ -23,6 +25,11 @@ use rustix::fs::FileType;
 use rustix::fs::FlockOperation;
 use rustix::fs::Mode;
 use rustix::fs::OFlags;
+
+pub use self::walk::Found;
+pub use self::walk::Seen;
+pub use self::walk::walk;
+pub use self::walk::walk_with;
 
 use crate::secret::Secret;
 
@@ -98,17 +105,6 @@ pub enum Kind {
     Link,
     /// A socket, pipe or device.
     Special,
-}
-
-/// One thing found below a folder.
-#[derive(Clone, Debug)]
-pub struct Found {
-    /// The path below the folder that was walked.
-    pub path: PathBuf,
-    /// What it is.
-    pub kind: Kind,
-    /// Its inode, as the folder's listing gives it.
-    pub inode: u64,
 }
 
 /// A folder held open. Everything below it is reached one component at a time, and never through a link.
@@ -467,16 +463,6 @@ pub fn append(path: &Path, bytes: &[u8]) -> Result<()> {
     })
 }
 
-/// What stands at each of many paths below a folder, links not followed, on all cores: for hints, since a folder
-/// on the way may be a link.
-pub fn stats(root: &Dir, paths: &[PathBuf]) -> Vec<Option<Stat>> {
-    let one = |path: &PathBuf| {
-        let stat = rustix::fs::statat(&root.fd, path, AtFlags::SYMLINK_NOFOLLOW);
-        stat.ok().as_ref().map(stat_of)
-    };
-    parallel(paths, 512, one)
-}
-
 /// Applies a function to every item, in order, on all cores once there are more than `least` items.
 pub fn parallel<T: Sync, R: Send>(
     items: &[T],
@@ -499,44 +485,6 @@ pub fn parallel<T: Sync, R: Send>(
             .flat_map(|thread| thread.join().unwrap_or_default())
             .collect()
     })
-}
-
-/// Everything below a folder, in no order, links not followed; folders named in `skip` at the top are passed over.
-///
-/// A part that cannot be listed is an error: a listing that silently lacks entries is worse than none.
-pub fn walk(root: &Path, skip: &[&str]) -> Result<Vec<Found>> {
-    let mut found = Vec::new();
-    let walker = walkdir::WalkDir::new(root)
-        .min_depth(1)
-        .follow_links(false)
-        .into_iter();
-    let kept = walker.filter_entry(|item| {
-        item.depth() != 1 || !skip.iter().any(|name| item.file_name() == *name)
-    });
-    for item in kept {
-        let item = item.map_err(|error| {
-            let path = error.path().unwrap_or(root).to_owned();
-            Error {
-                action: "list",
-                path,
-                source: error.into(),
-            }
-        })?;
-        let kind = match item.file_type() {
-            kind if kind.is_file() => Kind::File,
-            kind if kind.is_dir() => Kind::Folder,
-            kind if kind.is_symlink() => Kind::Link,
-            _ => Kind::Special,
-        };
-        let inode = walkdir::DirEntryExt::ino(&item);
-        let path = item
-            .path()
-            .strip_prefix(root)
-            .unwrap_or(item.path())
-            .to_owned();
-        found.push(Found { path, kind, inode });
-    }
-    Ok(found)
 }
 
 enum Over {
