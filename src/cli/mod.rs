@@ -8,6 +8,8 @@ mod complete;
 mod completions;
 mod config;
 mod context;
+mod demo;
+mod doctor;
 mod exec;
 mod failure;
 mod fields;
@@ -106,9 +108,15 @@ const VERBS: &[Verb] = &[
     ),
     verb::<git::Args>("git", &[], "Run git in the store"),
     verb::<status::Args>("status", &[], "Show which store this is and how it stands"),
+    verb::<doctor::Args>("doctor", &[], "Find what is wrong, and mend it"),
     verb::<config::Args>("config", &[], "Show and change settings"),
     verb::<store::Args>("store", &[], "Give stores names"),
     verb::<completions::Args>("completions", &[], "Print the completion script of a shell"),
+    verb::<demo::Args>(
+        "demo",
+        &[],
+        "Show all this on a store that is made for it and removed again",
+    ),
     hidden::<clipboard_hold::Args>(
         clipboard::HOLD_VERB,
         "Hold the clipboard for a while, then clear it",
