@@ -22,6 +22,7 @@ mod init;
 mod log;
 mod ls;
 mod mv;
+pub mod manual;
 mod pick;
 mod picker;
 mod restore;
@@ -132,7 +133,7 @@ const fn verb<A: Run>(
         name,
         aliases,
         about,
-        args: A::augment_args,
+        args: augment::<A>,
         run: run_verb::<A>,
         hidden: false,
     }
@@ -144,6 +145,12 @@ const fn hidden<A: Run>(name: &'static str, about: &'static str) -> Verb {
         hidden: true,
         ..verb::<A>(name, &[], about)
     }
+}
+
+/// Adds a command's arguments; what stands over `Args` is for readers of the code, the line in the list is for people.
+fn augment<A: Run>(command: Command) -> Command {
+    let about = command.get_about().cloned().unwrap_or_default();
+    A::augment_args(command).about(about).long_about(None)
 }
 
 fn run_verb<A: Run>(matches: &ArgMatches, cx: &mut Context) -> Outcome {
