@@ -100,7 +100,7 @@ impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
         let hint = match refusal.stage {
             Stage::Version => "a newer vault may know it; nothing was changed",
-            Stage::Pin => "if you replaced the store yourself, see: vault status",
+            Stage::Pin => "somebody may have replaced the store; if it was you, see: vault doctor",
             Stage::Revision | Stage::Signature | Stage::Name | Stage::Envelope | Stage::Header => {
                 "nothing was given out; look at the whole store with: vault doctor"
             }

@@ -9,6 +9,8 @@ mod completions;
 mod config;
 mod context;
 mod edit;
+mod demo;
+mod doctor;
 mod exec;
 mod failure;
 mod fields;
@@ -21,6 +23,7 @@ mod init;
 mod log;
 mod ls;
 mod mv;
+pub mod manual;
 mod pick;
 mod picker;
 mod restore;
@@ -108,9 +111,15 @@ const VERBS: &[Verb] = &[
     ),
     verb::<git::Args>("git", &[], "Run git in the store"),
     verb::<status::Args>("status", &[], "Show which store this is and how it stands"),
+    verb::<doctor::Args>("doctor", &[], "Find what is wrong, and mend it"),
     verb::<config::Args>("config", &[], "Show and change settings"),
     verb::<store::Args>("store", &[], "Give stores names"),
     verb::<completions::Args>("completions", &[], "Print the completion script of a shell"),
+    verb::<demo::Args>(
+        "demo",
+        &[],
+        "Show all this on a store that is made for it and removed again",
+    ),
     hidden::<clipboard_hold::Args>(
         clipboard::HOLD_VERB,
         "Hold the clipboard for a while, then clear it",
@@ -126,7 +135,7 @@ const fn verb<A: Run>(
         name,
         aliases,
         about,
-        args: A::augment_args,
+        args: augment::<A>,
         run: run_verb::<A>,
         hidden: false,
     }
@@ -138,6 +147,12 @@ const fn hidden<A: Run>(name: &'static str, about: &'static str) -> Verb {
         hidden: true,
         ..verb::<A>(name, &[], about)
     }
+}
+
+/// Adds a command's arguments; what stands over `Args` is for readers of the code, the line in the list is for people.
+fn augment<A: Run>(command: Command) -> Command {
+    let about = command.get_about().cloned().unwrap_or_default();
+    A::augment_args(command).about(about).long_about(None)
 }
 
 fn run_verb<A: Run>(matches: &ArgMatches, cx: &mut Context) -> Outcome {

@@ -130,7 +130,7 @@ impl Store {
     }
 
     /// One commit's headers and seal (F-080, F-081); when it was made, in seconds since 1970.
-    fn verify_seal(&self, repo: &Repo, id: Id) -> Result<i64, Error> {
+    pub(super) fn verify_seal(&self, repo: &Repo, id: Id) -> Result<i64, Error> {
         let of_commit = |refusal: Refusal| refusal.of(&id.to_string());
         let commit = repo.commit(id)?;
         if let Some(foreign) = &commit.foreign {

@@ -258,9 +258,16 @@ impl Dir {
             return Ok(());
         };
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let fd =
-            rustix::fs::openat(&folder, name, flags, Mode::empty()).map_err(|e| err(e.into()))?;
-        rustix::fs::fchmod(&fd, Mode::from_raw_mode(mode)).map_err(|e| err(e.into()))
+        let mode = Mode::from_raw_mode(mode);
+        let done = match rustix::fs::openat(&folder, name, flags, Mode::empty()) {
+            Ok(fd) => rustix::fs::fchmod(&fd, mode),
+            // One that its owner may not read cannot be opened; it is no link, or the error would be another.
+            Err(rustix::io::Errno::ACCESS) => {
+                rustix::fs::chmodat(&folder, name, mode, AtFlags::empty())
+            }
+            Err(errno) => Err(errno),
+        };
+        done.map_err(|e| err(e.into()))
     }
 
     /// The folder that holds a path, and the last component; `None` if a folder on the way is missing.

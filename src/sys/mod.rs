@@ -6,6 +6,7 @@
 pub mod clock;
 pub mod fs;
 pub mod mem;
+pub mod path;
 pub mod process;
 pub mod ram;
 pub mod signal;

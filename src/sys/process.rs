@@ -159,6 +159,43 @@ pub fn detach() -> io::Result<()> {
     Ok(())
 }
 
+/// How a program that was run to its end did.
+pub struct Ended {
+    /// What it printed on its two streams, in the order in which it did.
+    pub printed: String,
+    /// Its exit code; 128+n for a signal.
+    pub code: i32,
+}
+
+/// Runs this program once more to its end, in a folder, with some bytes as its input.
+pub fn run_myself(
+    args: &[&OsStr],
+    variables: &[Variable<'_>],
+    folder: &Path,
+    input: &[u8],
+) -> io::Result<Ended> {
+    use std::os::unix::process::ExitStatusExt;
+    let (mut reader, writer) = io::pipe()?;
+    let mut command = myself(args, variables)?;
+    command.current_dir(folder).stdin(Stdio::piped());
+    command.stdout(writer.try_clone()?).stderr(writer);
+    let mut child = command.spawn()?;
+    // It holds the writing ends; the end is seen once only the child has them.
+    drop(command);
+    if let Some(mut stdin) = child.stdin.take() {
+        // A child that does not read its input says why in what it prints.
+        let _ = stdin.write_all(input);
+    }
+    let mut printed = Vec::new();
+    reader.read_to_end(&mut printed)?;
+    let status = child.wait()?;
+    let signal = || status.signal().map_or(1, |signal| 128 + signal);
+    Ok(Ended {
+        printed: String::from_utf8_lossy(&printed).into_owned(),
+        code: status.code().unwrap_or_else(signal),
+    })
+}
+
 fn myself(args: &[&OsStr], variables: &[Variable<'_>]) -> io::Result<Command> {
     let mut command = Command::new(std::env::current_exe()?);
     command

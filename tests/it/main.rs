@@ -15,6 +15,7 @@ mod age_vectors;
 mod concurrent;
 mod exec;
 mod faults;
+mod manpages;
 mod pty;
 mod unlock;
 mod values;
