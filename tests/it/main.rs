@@ -16,6 +16,7 @@ mod concurrent;
 mod exec;
 mod faults;
 mod pty;
+mod transcript;
 mod unlock;
 mod values;
 mod world;
