@@ -12,10 +12,13 @@
 
 mod adversary;
 mod age_vectors;
+mod bytes;
 mod concurrent;
 mod exec;
 mod faults;
 mod pty;
+mod terminal;
+mod tidy;
 mod transcript;
 mod unlock;
 mod values;
