@@ -36,6 +36,7 @@ mod tag;
 mod ui;
 mod view;
 
+use std::ffi::OsStr;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
@@ -181,9 +182,9 @@ pub fn run(env: Env, args: Vec<OsString>) -> ExitCode {
         }
     };
     completions::answer(grammar);
-    let matches = match grammar().try_get_matches_from(args) {
+    let matches = match grammar().try_get_matches_from(&args) {
         Ok(matches) => matches,
-        Err(error) => return usage(&error),
+        Err(error) => return usage(&error, &args),
     };
     let store = matches.get_one::<String>("store").cloned();
     let mut cx = Context::new(env, ui, limits, store);
@@ -240,14 +241,25 @@ Exit codes: 0 done; 1 failed; 2 usage; 3 no such entry; 4 locked or no key fits;
 
 /// What clap has to say: help and version are answers, everything else is wrong usage. `exec` answers wrong usage with
 /// 125, as a program of its kind does.
-fn usage(error: &clap::Error) -> ExitCode {
+fn usage(error: &clap::Error, args: &[OsString]) -> ExitCode {
     let _ = error.print();
     if error.use_stderr() {
-        let is_exec = std::env::args_os()
-            .nth(1)
-            .is_some_and(|verb| exec::is_called(&verb));
+        let is_exec = verb_of(args).is_some_and(|verb| exec::is_called(verb));
         ExitCode::from(if is_exec { exec::REFUSED } else { USAGE })
     } else {
         ExitCode::SUCCESS
     }
+}
+
+/// The command that a line calls, which need not be understood otherwise: the first word that is no option of the root's.
+fn verb_of(args: &[OsString]) -> Option<&OsStr> {
+    let mut words = args.iter().skip(1);
+    while let Some(word) = words.next() {
+        if word == "--store" || word == "-S" {
+            words.next();
+        } else if !word.as_encoded_bytes().starts_with(b"-") {
+            return Some(word);
+        }
+    }
+    None
 }

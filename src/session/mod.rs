@@ -72,6 +72,9 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoIdentity(path) => write!(f, "there is no identity at {}", path.display()),
+            Self::NoKeyFits { source, members } if members.is_empty() => {
+                write!(f, "the store has no key file for the identity in {source}")
+            }
             Self::NoKeyFits { source, members } => {
                 write!(
                     f,

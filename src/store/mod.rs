@@ -59,7 +59,16 @@ impl Store {
         let dir = Dir::open(&real)?;
         let clear = dir.read(Path::new(layout::FORMAT), FORMAT_MAX_BYTES);
         let clear = clear.map_err(not_a_format_file)?;
-        let clear = clear.ok_or_else(|| Error::NoStore(path.to_owned()))?;
+        let clear = match clear {
+            Some(clear) => clear,
+            None if dir.stat(Path::new(layout::OWN))?.is_none() => {
+                return Err(Error::NoStore(path.to_owned()));
+            }
+            None => {
+                let refusal = Refusal::new(Stage::Version, "it is missing");
+                return Err(refusal.of(layout::FORMAT).into());
+            }
+        };
         let epoch = Epoch::parse(&clear)?;
         let state = State::of_store(state_home, &real);
         state.check_pin(&epoch, &clear, expected)?;

@@ -398,6 +398,7 @@ fn a_member_list_of_his_making_is_refused() {
     let _ = world.vault(&["doctor"]).run().ok();
 }
 
+/// W-040: a key file makes nobody a recipient.
 #[test]
 fn a_key_file_for_himself_is_named_by_doctor_and_opens_nothing() {
     let world = plain_victim();
@@ -654,6 +655,7 @@ fn a_work_tree_that_differs_from_the_commit_is_not_overwritten() {
     assert!(doctor.code != 0 && format!("{}{}", doctor.text(), doctor.stderr).contains("a.age"));
 }
 
+/// W-115.
 #[test]
 fn a_removed_entry_brought_back_is_refused() {
     for world in [victim(), plain_victim()] {

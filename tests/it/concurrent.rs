@@ -1,4 +1,5 @@
-//! Many processes at once: writers lose nothing, and readers see the old value or the new one.
+//! Many processes at once: writers lose nothing (W-110), each change has a revision of its own (W-050), and readers see the old
+//! value or the new one.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::AtomicBool;

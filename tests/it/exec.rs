@@ -1,4 +1,4 @@
-//! `vault exec`: what the program gets, byte for byte, and every way in which it gets nothing.
+//! `vault exec`: what the program gets, byte for byte (W-051), and every way in which it gets nothing.
 
 use std::os::unix::ffi::OsStrExt;
 

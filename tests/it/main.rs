@@ -12,11 +12,15 @@
 
 mod adversary;
 mod age_vectors;
+mod bytes;
 mod concurrent;
 mod exec;
 mod faults;
 mod manpages;
 mod pty;
+mod terminal;
+mod tidy;
+mod transcript;
 mod unlock;
 mod values;
 mod world;
