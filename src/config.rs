@@ -285,6 +285,12 @@ fn edit(table: &mut toml_edit::Table, key: &str, value: Option<toml_edit::Value>
     Some(())
 }
 
+/// Parses the text of a config file: for the fuzz target.
+#[doc(hidden)]
+pub fn parses(text: &str) -> bool {
+    Config::parse(Path::new("config.toml"), text).is_ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -10,9 +10,11 @@ use crate::secret::Secret;
 
 /// What parts the header from the body, as a whole line.
 const FENCE: &[u8] = b"---\n";
-/// How the last line of a header begins and ends, around the 86 characters of the signature.
+/// How the last line of a header begins and ends, around the signature.
 const SIG_BEGIN: &[u8] = b"sig = \"";
 const SIG_END: &[u8] = b"\"\n";
+/// Characters of a signature in base64.
+const SIG_CHARACTERS: usize = 86;
 
 /// What kind of document it is: the first field of what is signed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,6 +117,10 @@ impl Frame {
             if line == FENCE {
                 let sig = most.get(previous..line_start)?;
                 let value = sig.strip_prefix(SIG_BEGIN)?.strip_suffix(SIG_END)?;
+                let is_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/".contains(byte);
+                if value.len() != SIG_CHARACTERS || !value.iter().all(is_base64) {
+                    return None;
+                }
                 let value_start = previous + SIG_BEGIN.len();
                 return Some(Self {
                     header_end: previous,

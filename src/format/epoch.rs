@@ -36,26 +36,22 @@ impl Epoch {
         };
         let text = std::str::from_utf8(bytes).map_err(|_| refuse("it is not UTF-8".to_owned()))?;
         let mut fields = Fields::parse(text).map_err(refuse)?;
-        Self::take(&mut fields).map_err(|refusal| match refusal.stage {
-            Stage::Version => refusal.of(layout::FORMAT),
-            _ => refuse(refusal.reason),
-        })
+        check_version(&mut fields).map_err(|refusal| refusal.of(layout::FORMAT))?;
+        let (paths, epoch) = Self::take(&mut fields).map_err(refuse)?;
+        if paths != PATHS {
+            let reason = format!(
+                "it has the path rule \"{}\", this program knows \"{PATHS}\"",
+                paths.escape_debug()
+            );
+            return Err(Refusal::new(Stage::Version, reason).of(layout::FORMAT));
+        }
+        Ok(epoch)
     }
 
-    /// Takes the fields that `.vault/format` and a key file share out of a table.
-    pub(super) fn take(fields: &mut Fields) -> Result<Self, Refusal> {
-        check_version(fields)?;
-        let wrong = |why: String| Refusal::new(Stage::Header, why);
-        let paths = fields
-            .string("paths")
-            .and_then(|paths| Fields::required("paths", paths));
-        let paths = paths.map_err(wrong)?;
-        if paths != PATHS {
-            let reason =
-                format!("it has the path rule \"{paths}\", this program knows \"{PATHS}\"");
-            return Err(Refusal::new(Stage::Version, reason));
-        }
-        Self::take_keys(fields).map_err(wrong)
+    /// Takes the fields that `.vault/format` and a key file share, but for `format`, out of a table: the path rule, and the rest.
+    pub(super) fn take(fields: &mut Fields) -> Result<(String, Self), String> {
+        let paths = Fields::required("paths", fields.string("paths")?)?;
+        Ok((paths, Self::take_keys(fields)?))
     }
 
     fn take_keys(fields: &mut Fields) -> Result<Self, String> {

@@ -8,6 +8,8 @@ use crate::format::Epoch;
 use crate::format::Refusal;
 use crate::format::Stage;
 use crate::format::document::Domain;
+use crate::format::epoch::PATHS;
+use crate::format::header::check_version;
 use crate::format::text::Fields;
 use crate::format::text::quote;
 use crate::secret::Secret;
@@ -49,12 +51,13 @@ impl KeyFile {
         let wrong =
             |why: String| Refusal::new(Stage::Header, format!("its header is wrong: {why}"));
         let mut fields = Fields::parse(&document.header).map_err(wrong)?;
-        let stated = Epoch::take(&mut fields)?;
+        check_version(&mut fields)?;
+        let (paths, stated) = Epoch::take(&mut fields).map_err(wrong)?;
         let owner = fields
             .string("member")
             .and_then(|owner| Fields::required("member", owner));
         let owner = owner.map_err(wrong)?;
-        if stated != *epoch || owner != member {
+        if stated != *epoch || owner != member || paths != PATHS {
             let reason = "it is for another store, epoch or member than its place says";
             return Err(Refusal::new(Stage::Member, reason));
         }
@@ -84,7 +87,7 @@ impl KeyFile {
     ) -> Result<Self, Refusal> {
         let wrong =
             |why: String| Refusal::new(Stage::Header, format!("its header is wrong: {why}"));
-        let past = take_past(&mut fields).map_err(wrong)?;
+        let past = take_past(&mut fields, epoch.number).map_err(wrong)?;
         let body = Body::parse(body, &past);
         let body = body.ok_or_else(|| {
             Refusal::new(Stage::Header, "the keys in it are not as they should be")
@@ -175,28 +178,43 @@ impl Body {
 /// Number, public writer key and last commit of an earlier epoch.
 type PastFields = (u32, WriterPublic, String);
 
-fn take_past(fields: &mut Fields) -> Result<Vec<PastFields>, String> {
+/// Takes the earlier epochs, which must come newest first, each once, and all before `current`.
+fn take_past(fields: &mut Fields, current: u32) -> Result<Vec<PastFields>, String> {
     let list = match fields.0.remove("past") {
         None => return Ok(Vec::new()),
         Some(Value::Array(list)) => list,
         Some(_) => return Err("past must be an array".to_owned()),
     };
+    let mut before = current;
     let one = |value| {
         let Value::Table(table) = value else {
             return Err("past must hold tables".to_owned());
         };
         let mut fields = Fields(table);
         let number = Fields::required("epoch", fields.integer("epoch")?)?;
+        let number = u32::try_from(number)
+            .ok()
+            .filter(|number| (1..before).contains(number));
+        before = number.ok_or("past must list earlier epochs, newest first")?;
         let writer = Fields::required("writer", fields.string("writer")?)?;
         let last = fields.string("last")?.unwrap_or_default();
+        if !last.is_empty() && !is_commit_id(&last) {
+            return Err("last is not the id of a commit".to_owned());
+        }
         Ok((
-            u32::try_from(number).map_err(|_| "epoch is out of range".to_owned())?,
+            before,
             WriterPublic::parse(writer.as_bytes())
                 .map_err(|_| "writer is not an Ed25519 key".to_owned())?,
             last,
         ))
     };
     list.into_iter().map(one).collect()
+}
+
+/// 40 hex digits, or 64 where git counts with SHA-256.
+fn is_commit_id(text: &str) -> bool {
+    let hex = |c: char| c.is_ascii_digit() || ('a'..='f').contains(&c);
+    matches!(text.len(), 40 | 64) && text.chars().all(hex)
 }
 
 #[cfg(test)]
@@ -213,7 +231,7 @@ mod tests {
         let old = |n: usize| PastEpoch {
             number: u32::try_from(n).unwrap(),
             writer: WriterKey::generate().unwrap().public(),
-            last: "f00d".into(),
+            last: "f00d".repeat(10),
             store_key: StoreKey::generate(),
         };
         KeyFile {

@@ -11,6 +11,10 @@ pub(super) struct Fields(pub(super) Table);
 
 impl Fields {
     pub(super) fn parse(text: &str) -> Result<Self, String> {
+        // The parser would pass over it, and every other program would have to.
+        if text.starts_with('\u{feff}') {
+            return Err("it begins with a byte order mark".to_owned());
+        }
         let table: Result<Table, _> = text.parse();
         table.map(Self).map_err(|error| {
             let line = error

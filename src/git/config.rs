@@ -309,6 +309,16 @@ pub(super) fn refuse_unusual(git: &Path) -> Result<Config, Error> {
     Ok(config)
 }
 
+/// Parses settings and judges them: for the fuzz target.
+pub(super) fn parses(text: &str) {
+    let config = Config::parse(text);
+    let _ = config
+        .settings
+        .iter()
+        .filter(|setting| !setting.is_harmless())
+        .count();
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -15,6 +15,8 @@ mod refs;
 mod tree;
 
 pub mod config;
+#[doc(hidden)]
+pub mod doors;
 pub mod object;
 pub mod repo;
 pub mod run;

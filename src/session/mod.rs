@@ -201,10 +201,10 @@ fn try_member(
     identities: &Identities,
     member: &str,
 ) -> Result<Option<KeyFile>, Error> {
-    let path = layout::key_path(member);
-    let Some(bytes) = store.dir.read(Path::new(&path), KEYS_MAX_BYTES)? else {
+    let Some(bytes) = store.key_file(member)? else {
         return Ok(None);
     };
+    let path = layout::key_path(member);
     let limit = usize::try_from(KEYS_MAX_BYTES).unwrap_or(usize::MAX);
     let plain = match file::open_with(&bytes, identities, limit) {
         Ok(plain) => plain,

@@ -57,8 +57,9 @@ impl Store {
     pub fn open(path: &Path, state_home: &Path, expected: Option<&str>) -> Result<Self, Error> {
         let real = fs::canonical(path).ok_or_else(|| Error::NoStore(path.to_owned()))?;
         let dir = Dir::open(&real)?;
+        let stages = (Stage::Version, Stage::Version);
         let clear = dir.read(Path::new(layout::FORMAT), FORMAT_MAX_BYTES);
-        let clear = clear.map_err(not_a_format_file)?;
+        let clear = clear.map_err(|error| read::refuse_kind(error, layout::FORMAT, stages))?;
         let clear = match clear {
             Some(clear) => clear,
             None if dir.stat(Path::new(layout::OWN))?.is_none() => {
@@ -84,20 +85,6 @@ impl Store {
     /// The store's folder.
     pub fn path(&self) -> &Path {
         self.dir.path()
-    }
-}
-
-/// A format file that is too large, or no file, is refused for what it is (F-011).
-fn not_a_format_file(error: fs::Error) -> Error {
-    use std::io::ErrorKind;
-    match error.source.kind() {
-        ErrorKind::FileTooLarge | ErrorKind::InvalidInput | ErrorKind::NotADirectory => {
-            let reason = format!("it is no store's format file: {}", error.source);
-            Refusal::new(Stage::Version, reason)
-                .of(layout::FORMAT)
-                .into()
-        }
-        _ => error.into(),
     }
 }
 

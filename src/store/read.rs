@@ -96,17 +96,18 @@ impl Store {
     /// The encrypted bytes of an entry.
     pub fn ciphertext(&self, name: &Name) -> Result<Vec<u8>, Error> {
         let path = layout::path_of(name);
-        match self.dir.read(Path::new(&path), ENTRY_MAX_BYTES) {
-            Ok(Some(bytes)) => Ok(bytes),
-            Ok(None) => Err(Error::NoEntry(name.to_string())),
-            Err(error) => Err(refused_kind(error, name)),
-        }
+        let stages = (Stage::Envelope, Stage::Name);
+        let read = self.dir.read(Path::new(&path), ENTRY_MAX_BYTES);
+        read.map_err(|error| refuse_kind(error, name.as_str(), stages))?
+            .ok_or_else(|| Error::NoEntry(name.to_string()))
     }
 
     /// Whether an entry of this name is there, whatever is in it.
     pub fn has(&self, name: &Name) -> Result<bool, Error> {
         let stat = self.dir.stat(Path::new(&layout::path_of(name)));
-        Ok(stat.map_err(|error| refused_kind(error, name))?.is_some())
+        Ok(stat
+            .map_err(|error| refuse_kind(error, name.as_str(), (Stage::Envelope, Stage::Name)))?
+            .is_some())
     }
 
     /// The names of all entries, sorted. Files that are not entries are passed over; `doctor` reports them.
@@ -116,7 +117,9 @@ impl Store {
 
     /// The member list.
     pub fn members(&self, keeper: &dyn Keeper) -> Result<Members, Error> {
-        let bytes = self.dir.read(Path::new(layout::MEMBERS), KEYS_MAX_BYTES)?;
+        let stages = (Stage::Envelope, Stage::Name);
+        let read = self.dir.read(Path::new(layout::MEMBERS), KEYS_MAX_BYTES);
+        let bytes = read.map_err(|error| refuse_kind(error, layout::MEMBERS, stages))?;
         let bytes = bytes.ok_or_else(|| {
             Refusal::new(Stage::Member, "the member list is missing").of(layout::MEMBERS)
         })?;
@@ -135,6 +138,13 @@ impl Store {
             self.remember_revs(&[(layout::MEMBERS.to_owned(), members.rev)])?;
         }
         Ok(members)
+    }
+
+    /// The encrypted key file of a member, if there is one.
+    pub fn key_file(&self, member: &str) -> Result<Option<Vec<u8>>, Error> {
+        let path = layout::key_path(member);
+        let read = self.dir.read(Path::new(&path), KEYS_MAX_BYTES);
+        read.map_err(|error| refuse_kind(error, &path, (Stage::Member, Stage::Member)))
     }
 
     /// The members who have a key file, by its name.
@@ -187,20 +197,21 @@ fn name_of(path: &str) -> Option<Name> {
     }
 }
 
-/// What is no regular file, or too large, is refused for what it is, not for how reading it failed.
-fn refused_kind(error: fs::Error, name: &Name) -> Error {
+/// What is too large, or no regular file, is refused for what it is, at these two stages, not for how reading it failed.
+pub(super) fn refuse_kind(
+    error: fs::Error,
+    subject: &str,
+    (large, irregular): (Stage, Stage),
+) -> Error {
     use std::io::ErrorKind;
     let (stage, reason) = match error.source.kind() {
-        ErrorKind::FileTooLarge => (
-            Stage::Envelope,
-            "it is larger than an entry may be".to_owned(),
-        ),
-        ErrorKind::InvalidInput => (Stage::Name, format!("it {}", error.source)),
-        ErrorKind::NotADirectory => (
-            Stage::Name,
-            "a folder on its way is a link or a file".to_owned(),
-        ),
+        ErrorKind::FileTooLarge => (large, "it is larger than the format allows".to_owned()),
+        ErrorKind::InvalidInput => (irregular, format!("it {}", error.source)),
+        ErrorKind::NotADirectory => {
+            let reason = "a folder on its way is a link or a file".to_owned();
+            (irregular, reason)
+        }
         _ => return error.into(),
     };
-    Refusal::new(stage, reason).of(name.as_str()).into()
+    Refusal::new(stage, reason).of(subject).into()
 }

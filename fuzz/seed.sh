@@ -1,0 +1,62 @@
+#!/bin/sh
+# Fills corpus/ from the format's test vectors. Needs age and git.
+set -eu
+cd "$(dirname "$0")"
+vectors=../store-format/vectors
+work=$(mktemp -d /dev/shm/agevault-seed.XXXXXX)
+trap 'rm -rf "$work"' EXIT
+
+# Puts what comes from standard input into the corpus of a target.
+seed() {
+	mkdir -p "corpus/$1"
+	cat >"$work/seed"
+	mv "$work/seed" "corpus/$1/$(sha256sum <"$work/seed" | cut -c 1-16)"
+}
+
+for format in "$vectors"/*/*/store/.vault/format "$vectors"/history/*/format; do
+	[ -f "$format" ] && seed format_file <"$format"
+done
+for commit in "$vectors"/history/*/commit; do
+	seed commit <"$commit"
+done
+for key in "$vectors"/keys/*.txt; do
+	seed identity <"$key"
+	grep -v -e ----- "$key" | base64 -d 2>/dev/null | tail -c +16 | seed ssh_key || true
+done
+for key in "$vectors"/keys/*.pub; do
+	seed recipient <"$key"
+done
+grep -o '"[^"]*"' "$vectors/names.json" | tr -d '"' | while read -r name; do
+	printf '%s' "$name" | seed name
+done
+for store in "$vectors"/*/*/store; do
+	keys=$store/.vault/keys/laptop.age
+	[ -f "$keys" ] && seed age_file <"$keys"
+	age -d -i "$vectors/keys/laptop.txt" "$keys" >"$work/keys" 2>/dev/null || continue
+	grep -v '^sig = ' "$work/keys" | seed key_file
+	sed '1,/^---$/d' "$work/keys" >"$work/identity"
+	if age -d -i "$work/identity" "$store/.vault/members.age" >"$work/members" 2>/dev/null; then
+		grep -v '^sig = ' "$work/members" | seed members
+	fi
+	entry=$store/github/ci.age
+	if [ -f "$entry" ] && age -d -i "$work/identity" "$entry" >"$work/entry" 2>/dev/null; then
+		seed document <"$work/entry"
+		sed '/^sig = /,$d' "$work/entry" | seed header
+	fi
+done
+for bundle in "$vectors"/history/*/history.bundle; do
+	git init -q "$work/git"
+	git -C "$work/git" fetch -q "$(realpath "$bundle")" 'refs/heads/*:refs/remotes/x/*'
+	git -C "$work/git" read-tree refs/remotes/x/main
+	git -C "$work/git" cat-file tree 'refs/remotes/x/main^{tree}' | seed tree
+	head -c -20 "$work/git/.git/index" | seed git_index
+	seed git_config <"$work/git/.git/config"
+	for pack in "$work"/git/.git/objects/pack/*.pack; do
+		[ -f "$pack" ] && { printf '\0'; tail -c +1033 "${pack%.pack}.idx"; printf -- '---\n'; tail -c +13 "$pack"; } | seed pack
+	done
+	rm -rf "$work/git"
+done
+for time in 2027-02-20 90d 1y 12h never 2027-02-20T12:00:00+01:00 P1Y2M '1 year 2 days'; do
+	printf '%s' "$time" | seed expiry
+done
+printf 'default_store = "work"\nclipboard_seconds = 45\n[stores.work]\npath = "~/work"\n' | seed config
