@@ -134,9 +134,9 @@ fn list<T>(
             // Not every file system tells it in the listing.
             FileType::Unknown => {
                 let stat = rustix::fs::statat(at, name, AtFlags::SYMLINK_NOFOLLOW)?;
-                super::kind_of(stat.st_mode)
+                super::stat::kind_of(stat.st_mode)
             }
-            known => super::kind_from(known),
+            known => super::stat::kind_from(known),
         };
         if kind == Kind::Folder {
             folders.push(folder.join(name));

@@ -1,0 +1,285 @@
+//! A folder and what is below it, reached without following a link, and replaced atomically.
+
+use std::fs::File;
+use std::io;
+use std::io::Write;
+use std::os::fd::AsFd;
+use std::os::fd::BorrowedFd;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Component;
+use std::path::Path;
+use std::path::PathBuf;
+
+use rustix::fs::AtFlags;
+use rustix::fs::Mode;
+use rustix::fs::OFlags;
+
+use super::Kind;
+use super::Result;
+use super::Stat;
+use super::TEMP_PREFIX;
+use super::fail;
+use super::read_bounded;
+use super::stat::kind_from;
+use super::stat::kind_of;
+use super::stat::regular;
+use super::stat::stat_of;
+
+/// A folder held open. Everything below it is reached one component at a time, and never through a link.
+pub struct Dir {
+    fd: OwnedFd,
+    path: PathBuf,
+}
+
+impl Dir {
+    /// Opens a folder; links on the way to it are followed, it is the user who named it.
+    pub fn open(path: &Path) -> Result<Self> {
+        let fd = rustix::fs::open(path, FOLDER, Mode::empty());
+        let fd = fd.map_err(|errno| fail("open", path, errno.into()))?;
+        Ok(Self {
+            fd,
+            path: path.to_owned(),
+        })
+    }
+
+    /// The path by which the folder was opened.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The bytes of a regular file of at most `max_bytes`; `None` if nothing is there.
+    pub fn read(&self, below: &Path, max_bytes: u64) -> Result<Option<Vec<u8>>> {
+        let whole = self.path.join(below);
+        let err = |e| fail("read", &whole, e);
+        let Some((folder, name)) = self.parent(below).map_err(err)? else {
+            return Ok(None);
+        };
+        let stat = match rustix::fs::statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => stat,
+            Err(rustix::io::Errno::NOENT) => return Ok(None),
+            Err(errno) => return Err(err(errno.into())),
+        };
+        regular(kind_of(stat.st_mode)).map_err(err)?;
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        match rustix::fs::openat(&folder, name, flags, Mode::empty()) {
+            Ok(fd) => read_bounded(&mut File::from(fd), max_bytes)
+                .map(Some)
+                .map_err(err),
+            Err(rustix::io::Errno::NOENT) => Ok(None),
+            Err(errno) => Err(err(errno.into())),
+        }
+    }
+
+    /// What stands at a path, without following a link; `None` if nothing does.
+    pub fn stat(&self, below: &Path) -> Result<Option<Stat>> {
+        let whole = self.path.join(below);
+        let err = |e| fail("look at", &whole, e);
+        let Some((folder, name)) = self.parent(below).map_err(err)? else {
+            return Ok(None);
+        };
+        match rustix::fs::statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => Ok(Some(stat_of(&stat))),
+            Err(rustix::io::Errno::NOENT) => Ok(None),
+            Err(errno) => Err(err(errno.into())),
+        }
+    }
+
+    /// Replaces or makes a private file: beside it first, then renamed over it; both reach the disk.
+    /// Folders on the way are made, 0700.
+    pub fn replace(&self, below: &Path, bytes: &[u8]) -> Result<()> {
+        let whole = self.path.join(below);
+        let err = |e| fail("write", &whole, e);
+        let (folder, name) = self.make_parent(below).map_err(err)?;
+        put(&folder, name, bytes, Over::Replace).map_err(err)
+    }
+
+    /// Makes a private file that must not be there yet; else `AlreadyExists`, and nothing changes.
+    pub fn create(&self, below: &Path, bytes: &[u8]) -> Result<()> {
+        let whole = self.path.join(below);
+        let err = |e| fail("make", &whole, e);
+        let (folder, name) = self.make_parent(below).map_err(err)?;
+        put(&folder, name, bytes, Over::Refuse).map_err(err)
+    }
+
+    /// Moves a file or folder within this folder; what stands at `to` is replaced.
+    pub fn rename(&self, from: &Path, to: &Path) -> Result<()> {
+        let whole = self.path.join(to);
+        let err = |e| fail("move", &whole, e);
+        let Some((source, old)) = self.parent(from).map_err(err)? else {
+            return Err(err(io::ErrorKind::NotFound.into()));
+        };
+        let (target, new) = self.make_parent(to).map_err(err)?;
+        rustix::fs::renameat(&source, old, &target, new).map_err(|e| err(e.into()))?;
+        rustix::fs::fsync(&target).map_err(|e| err(e.into()))?;
+        rustix::fs::fsync(&source).map_err(|e| err(e.into()))
+    }
+
+    /// Removes a file, then the folders that are empty without it. Nothing there is no error.
+    pub fn remove(&self, below: &Path) -> Result<()> {
+        let whole = self.path.join(below);
+        let err = |e| fail("remove", &whole, e);
+        let Some((folder, name)) = self.parent(below).map_err(err)? else {
+            return Ok(());
+        };
+        match rustix::fs::unlinkat(&folder, name, AtFlags::empty()) {
+            Ok(()) => rustix::fs::fsync(&folder).map_err(|e| err(e.into()))?,
+            Err(rustix::io::Errno::NOENT) => {}
+            Err(errno) => return Err(err(errno.into())),
+        }
+        for parent in below
+            .ancestors()
+            .skip(1)
+            .filter(|p| !p.as_os_str().is_empty())
+        {
+            let Some((folder, name)) = self.parent(parent).map_err(err)? else {
+                continue;
+            };
+            if rustix::fs::unlinkat(&folder, name, AtFlags::REMOVEDIR).is_err() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// The names in a folder below this one, unsorted; empty if there is no such folder.
+    pub fn names(&self, below: &Path) -> Result<Vec<(PathBuf, Kind)>> {
+        let whole = self.path.join(below);
+        let err = |e| fail("list", &whole, e);
+        let folder = match self.open_below(below, false) {
+            Ok(Some(folder)) => folder,
+            Ok(None) => return Ok(Vec::new()),
+            Err(error) => return Err(err(error)),
+        };
+        let mut names = Vec::new();
+        for item in rustix::fs::Dir::read_from(&folder).map_err(|e| err(e.into()))? {
+            let item = item.map_err(|e| err(e.into()))?;
+            let name = Path::new(std::ffi::OsStr::from_bytes(item.file_name().to_bytes()));
+            if name != Path::new(".") && name != Path::new("..") {
+                names.push((name.to_owned(), kind_from(item.file_type())));
+            }
+        }
+        Ok(names)
+    }
+
+    /// Makes a folder below this one, 0700, with those on the way.
+    pub fn make_folder(&self, below: &Path) -> Result<()> {
+        let made = self.open_below(below, true);
+        made.map(|_| ())
+            .map_err(|e| fail("make", &self.path.join(below), e))
+    }
+
+    /// Sets the permission bits of a file or folder that is not a link.
+    pub fn set_mode(&self, below: &Path, mode: u32) -> Result<()> {
+        let whole = self.path.join(below);
+        let err = |e| fail("set the mode of", &whole, e);
+        let Some((folder, name)) = self.parent(below).map_err(err)? else {
+            return Ok(());
+        };
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let mode = Mode::from_raw_mode(mode);
+        let done = match rustix::fs::openat(&folder, name, flags, Mode::empty()) {
+            Ok(fd) => rustix::fs::fchmod(&fd, mode),
+            // One that its owner may not read cannot be opened; it is no link, or the error would be another.
+            Err(rustix::io::Errno::ACCESS) => {
+                rustix::fs::chmodat(&folder, name, mode, AtFlags::empty())
+            }
+            Err(errno) => Err(errno),
+        };
+        done.map_err(|e| err(e.into()))
+    }
+
+    /// The folder that holds a path, and the last component; `None` if a folder on the way is missing.
+    fn parent<'p>(&self, below: &'p Path) -> io::Result<Option<(Folder<'_>, &'p Path)>> {
+        let name = below.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+        let folder = self.open_below(below.parent().unwrap_or(Path::new("")), false)?;
+        Ok(folder.map(|folder| (folder, Path::new(name))))
+    }
+
+    fn make_parent<'p>(&self, below: &'p Path) -> io::Result<(Folder<'_>, &'p Path)> {
+        let name = below.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+        let folder = self.open_below(below.parent().unwrap_or(Path::new("")), true)?;
+        folder
+            .map(|folder| (folder, Path::new(name)))
+            .ok_or(io::ErrorKind::NotFound.into())
+    }
+
+    /// Walks down one component at a time; `None` if one is missing and `make` is not set.
+    fn open_below(&self, below: &Path, make: bool) -> io::Result<Option<Folder<'_>>> {
+        let mut folder = Folder::This(self.fd.as_fd());
+        for component in below.components() {
+            let Component::Normal(name) = component else {
+                return Err(io::ErrorKind::InvalidInput.into());
+            };
+            let next =
+                match rustix::fs::openat(&folder, name, FOLDER | OFlags::NOFOLLOW, Mode::empty()) {
+                    Err(rustix::io::Errno::NOENT) if make => {
+                        match rustix::fs::mkdirat(&folder, name, Mode::RWXU) {
+                            Ok(()) => rustix::fs::fsync(&folder)?,
+                            Err(rustix::io::Errno::EXIST) => {}
+                            Err(errno) => return Err(errno.into()),
+                        }
+                        rustix::fs::openat(&folder, name, FOLDER | OFlags::NOFOLLOW, Mode::empty())?
+                    }
+                    Err(rustix::io::Errno::NOENT) => return Ok(None),
+                    other => other?,
+                };
+            folder = Folder::Below(next);
+        }
+        Ok(Some(folder))
+    }
+}
+
+/// A folder that is held open already, or was opened on the way.
+enum Folder<'d> {
+    This(BorrowedFd<'d>),
+    Below(OwnedFd),
+}
+
+impl AsFd for Folder<'_> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::This(fd) => *fd,
+            Self::Below(fd) => fd.as_fd(),
+        }
+    }
+}
+
+const FOLDER: OFlags = OFlags::RDONLY
+    .union(OFlags::DIRECTORY)
+    .union(OFlags::CLOEXEC);
+
+enum Over {
+    Replace,
+    Refuse,
+}
+
+/// Writes beside the target, makes it reach the disk, then gives it its name.
+fn put(folder: &Folder<'_>, name: &Path, bytes: &[u8], over: Over) -> io::Result<()> {
+    let temp = temp_name()?;
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let fd = rustix::fs::openat(folder, &temp, flags, Mode::RUSR | Mode::WUSR)?;
+    let mut file = File::from(fd);
+    let done = file
+        .write_all(bytes)
+        .and_then(|()| file.sync_all())
+        .and_then(|()| match over {
+            Over::Replace => Ok(rustix::fs::renameat(folder, &temp, folder, name)?),
+            Over::Refuse => {
+                rustix::fs::linkat(folder, &temp, folder, name, AtFlags::empty())?;
+                Ok(rustix::fs::unlinkat(folder, &temp, AtFlags::empty())?)
+            }
+        });
+    if let Err(error) = done {
+        let _ = rustix::fs::unlinkat(folder, &temp, AtFlags::empty());
+        return Err(error);
+    }
+    Ok(rustix::fs::fsync(folder)?)
+}
+
+/// A new name for a temporary file: the prefix and 16 hex digits.
+fn temp_name() -> io::Result<String> {
+    let mut random = [0_u8; 8];
+    getrandom::fill(&mut random).map_err(|_| io::Error::other("no random bytes"))?;
+    Ok(format!("{TEMP_PREFIX}{:016x}", u64::from_le_bytes(random)))
+}
