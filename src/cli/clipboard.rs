@@ -35,7 +35,7 @@ use crate::sys::tty::sanitize;
 const CLEAR_AFTER_SECONDS: u64 = 45;
 
 /// The hidden verb: `vault clipboard-hold desktop|terminal|tmux SECONDS`.
-pub const HOLD_VERB: &str = "clipboard-hold";
+pub(crate) const HOLD_VERB: &str = "clipboard-hold";
 
 /// Most bytes of base64 that every terminal with OSC 52 takes: 100,000 for the whole sequence in the strictest one,
 /// less what multiplexers add.
@@ -65,7 +65,7 @@ const DESKTOP_VARIABLES: [&str; 5] = [
 
 /// Which clipboard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Clipboard {
+pub(crate) enum Clipboard {
     /// X11, Wayland or macOS.
     Desktop,
     /// OSC 52, to the terminal.
@@ -76,7 +76,7 @@ pub enum Clipboard {
 
 /// Why nothing was copied.
 #[derive(Debug)]
-pub enum Error {
+pub(crate) enum Error {
     /// There is neither a desktop nor a terminal that could.
     NoClipboard,
     /// Bytes that are not UTF-8 are not something to paste.
@@ -91,7 +91,7 @@ pub enum Error {
 
 impl Clipboard {
     /// The one in front of the person; `None` if there is none.
-    pub fn choose(env: &Env) -> Option<Self> {
+    pub(crate) fn choose(env: &Env) -> Option<Self> {
         let is_set = |name| env.var_os(name).is_some();
         let is_remote = is_set("SSH_TTY") || is_set("SSH_CONNECTION");
         let has_desktop =
@@ -114,7 +114,7 @@ impl Clipboard {
     }
 
     /// The clipboard of the hidden verb's argument.
-    pub fn from_word(word: &str) -> Option<Self> {
+    pub(crate) fn from_word(word: &str) -> Option<Self> {
         [Self::Desktop, Self::Terminal, Self::Tmux]
             .into_iter()
             .find(|one| one.word() == word)
@@ -133,7 +133,7 @@ pub(crate) fn copy_and_say(cx: &Context, name: &Name, secret: &Secret) -> Result
 }
 
 /// Copies a secret, without one final line feed, for some seconds; returns the sentence that says what was done.
-pub fn copy(secret: &Secret, env: &Env, seconds: u64) -> Result<String, Error> {
+pub(crate) fn copy(secret: &Secret, env: &Env, seconds: u64) -> Result<String, Error> {
     let clipboard = Clipboard::choose(env).ok_or(Error::NoClipboard)?;
     let line = Secret::copy_of(secret.as_line());
     if std::str::from_utf8(line.expose()).is_err() {
@@ -217,7 +217,7 @@ fn sequence(bytes: &[u8], clipboard: Clipboard) -> Zeroizing<Vec<u8>> {
 }
 
 /// The helper's whole life: leaves the session, holds the clipboard, clears it after `duration`, ends.
-pub fn hold(clipboard: Clipboard, duration: Duration) -> io::Result<()> {
+pub(crate) fn hold(clipboard: Clipboard, duration: Duration) -> io::Result<()> {
     process::detach()?;
     if clipboard == Clipboard::Desktop {
         return hold_desktop(duration);

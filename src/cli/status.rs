@@ -12,6 +12,7 @@ use crate::cli::context::Site;
 use crate::cli::failure::Failure;
 use crate::cli::ui::Style;
 use crate::cli::view;
+use crate::crypto::IdentityKind;
 use crate::format::expiry;
 use crate::session::Source;
 
@@ -107,7 +108,7 @@ impl Status {
             fingerprint: store.epoch.fingerprint(),
             member: store.state.member(),
             identity: source.label(),
-            identity_kind: kind.map(|kind| kind.word()),
+            identity_kind: kind.map(IdentityKind::word),
             identity_words: match (source, kind) {
                 (_, Some(kind)) => kind.to_string(),
                 (Source::File(_), None) => "there is none to read".to_owned(),

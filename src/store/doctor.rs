@@ -325,7 +325,7 @@ fn unverified(name: &Name, error: &Error) -> Finding {
     };
     let finding = Finding::new(topic, name.as_str(), reason(error));
     finding.advise(format!(
-        "an earlier value may be had back: vault log {name}"
+        "an earlier value may be had back with: vault restore {name}"
     ))
 }
 
@@ -351,7 +351,8 @@ fn leftover(path: PathBuf) -> Finding {
 /// A file or folder that others may use, or that this user may not.
 pub fn wrong_mode(path: &Path, wanted: u32) -> Option<Finding> {
     let mode = path::mode(path)?;
-    if mode & 0o077 == 0 && mode & wanted == wanted {
+    let others = mode & 0o077;
+    if others == 0 && mode & wanted == wanted {
         return None;
     }
     let problem = format!("mode {mode:04o} instead of {wanted:04o}");

@@ -128,5 +128,5 @@ fn beside(path: &Path) -> Result<Dir, Error> {
 }
 
 fn last(path: &Path) -> &Path {
-    path.file_name().map(Path::new).unwrap_or(path)
+    path.file_name().map_or(path, Path::new)
 }
