@@ -180,9 +180,9 @@ type PastFields = (u32, WriterPublic, String);
 
 /// Takes the earlier epochs, which must come newest first, each once, and all before `current`.
 fn take_past(fields: &mut Fields, current: u32) -> Result<Vec<PastFields>, String> {
-    let list = match fields.0.remove("past") {
+    let epochs = match fields.0.remove("past") {
         None => return Ok(Vec::new()),
-        Some(Value::Array(list)) => list,
+        Some(Value::Array(epochs)) => epochs,
         Some(_) => return Err("past must be an array".to_owned()),
     };
     let mut before = current;
@@ -208,7 +208,7 @@ fn take_past(fields: &mut Fields, current: u32) -> Result<Vec<PastFields>, Strin
             last,
         ))
     };
-    list.into_iter().map(one).collect()
+    epochs.into_iter().map(one).collect()
 }
 
 /// 40 hex digits, or 64 where git counts with SHA-256.

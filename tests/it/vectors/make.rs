@@ -1,5 +1,12 @@
 //! Makes the vectors: stores of a few files, each wrong, or odd, in one point.
 
+#![allow(
+    clippy::too_many_lines,
+    clippy::semicolon_if_nothing_returned,
+    clippy::format_collect,
+    reason = "tables of small closures, one for each vector"
+)]
+
 mod accept;
 mod history;
 mod reject;

@@ -204,8 +204,8 @@ fn headers() {
         description = \"a \\\"quoted\\\" \\u00e9\\n\"\ncreated = 2026-11-22T20:12:00+01:00\nmodified = 2026-11-22 19:12:00Z\nconfirm = true\n\
         target = \".netrc\"\nmode = \"0600\"\nconsumers = [\"gitlab:example/app\"]\n";
     full.entry("github/ci", more, b"ghp_example\n");
-    let learned = done(&full);
-    let header = &learned["entries"]["github/ci"]["header"];
+    let full = done(&full);
+    let header = &full["entries"]["github/ci"]["header"];
     assert_eq!(header["created"], "2026-11-22T19:12:00Z");
     assert_eq!(header["description"], "a \"quoted\" é\n");
 
@@ -234,11 +234,11 @@ fn headers() {
         &["F-060"],
         "a header of exactly 64 KiB, sig line included",
     );
-    let head = "format = 1\nname = \"github/ci\"\nrev = 1\ndescription = \"";
-    let fill = 65536 - head.len() - 2 - 95;
+    let begin = "format = 1\nname = \"github/ci\"\nrev = 1\ndescription = \"";
+    let fill = 65536 - begin.len() - 2 - 95;
     large.raw_entry(
         "github/ci",
-        &format!("{head}{}\"\n", "x".repeat(fill)),
+        &format!("{begin}{}\"\n", "x".repeat(fill)),
         b"ghp_example",
     );
     done(&large);
@@ -276,7 +276,7 @@ fn secrets() {
         ("fences", b"---\nsig = \"x\"\n---\n\0---\n---"),
         ("crlf", b"a\r\nb\r\n"),
         ("all-bytes", &all),
-        ("two-chunks", &[0xa5; 65537]),
+        ("two-chunks", &vec![0xa5; 65537]),
     ];
     for (name, secret) in list {
         secrets.entry(name, "", secret);
