@@ -24,6 +24,6 @@ use std::process::ExitCode;
 use crate::sys::Env;
 
 /// Runs one command line; the first argument is the name by which the program was called.
-pub fn run(env: Env, args: Vec<OsString>) -> ExitCode {
+pub fn run(env: Env, args: &[OsString]) -> ExitCode {
     cli::run(env, args)
 }

@@ -9,5 +9,6 @@ use agevault::sys::Env;
     reason = "the one place that reads the arguments"
 )]
 fn main() -> ExitCode {
-    agevault::run(Env::of_process(), std::env::args_os().collect())
+    let args: Vec<_> = std::env::args_os().collect();
+    agevault::run(Env::of_process(), &args)
 }

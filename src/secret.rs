@@ -44,6 +44,7 @@ impl Secret {
     }
 
     /// The part from `start` on, moved out without leaving a copy behind.
+    #[must_use]
     pub fn split_off(mut self, start: usize) -> Self {
         let end = self.0.len();
         let start = start.min(end);

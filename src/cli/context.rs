@@ -20,14 +20,14 @@ use crate::sys::mem::OriginalLimits;
 use crate::sys::tty::Terminal;
 
 /// The variable that names the store.
-pub const STORE_VARIABLE: &str = "AGEVAULT_STORE";
+pub(super) const STORE_VARIABLE: &str = "AGEVAULT_STORE";
 /// The variable with the fingerprint that the store must have.
 const PIN_VARIABLE: &str = "AGEVAULT_PIN";
 /// How similar a name must be to be guessed, from 0 to 1.
 const SIMILAR_ENOUGH: f64 = 0.8;
 
 /// One run of the program.
-pub struct Context {
+pub(super) struct Context {
     /// What the program was given.
     pub env: Env,
     /// The two streams.
@@ -38,7 +38,7 @@ pub struct Context {
 }
 
 /// Where a store is, and what opens it.
-pub struct Site {
+pub(super) struct Site {
     /// Its folder.
     pub path: PathBuf,
     /// Its identity file, if the configuration names one.
@@ -48,7 +48,7 @@ pub struct Site {
 }
 
 /// An opened store and the identity that unlocks it. Nothing is unlocked yet.
-pub struct Opened {
+pub(super) struct Opened {
     /// The store.
     pub store: Store,
     /// Where the identity comes from.
@@ -57,7 +57,7 @@ pub struct Opened {
 
 /// An entry as a person names it: `NAME`, or `STORE:NAME`.
 #[derive(Clone, Debug)]
-pub struct Target {
+pub(super) struct Target {
     /// The named store, if any.
     pub store: Option<String>,
     /// The name, or a folder's.
@@ -66,7 +66,7 @@ pub struct Target {
 
 impl Target {
     /// Reads `NAME` or `STORE:NAME`. A final `/` is left off.
-    pub fn parse(text: &str) -> Result<Self, Failure> {
+    pub(super) fn parse(text: &str) -> Result<Self, Failure> {
         let (store, name) = match text.split_once(':') {
             Some((store, name)) => (Some(store.to_owned()), name),
             None => (None, text),
@@ -81,7 +81,7 @@ impl Target {
 
 impl Context {
     /// A run with this environment; `store` is what `--store` says.
-    pub fn new(env: Env, ui: Ui, limits: OriginalLimits, store: Option<String>) -> Self {
+    pub(super) fn new(env: Env, ui: Ui, limits: OriginalLimits, store: Option<String>) -> Self {
         Self {
             env,
             ui,
@@ -91,7 +91,7 @@ impl Context {
     }
 
     /// The store that is meant: the named one, else `--store`, `AGEVAULT_STORE`, the configured default, the usual place.
-    pub fn site(&self, named: Option<&str>) -> Result<Site, Failure> {
+    pub(super) fn site(&self, named: Option<&str>) -> Result<Site, Failure> {
         let config = Config::load(&self.env)?;
         let word = named
             .or(self.store.as_deref())
@@ -130,14 +130,14 @@ impl Context {
     }
 
     /// Opens a store and finishes what was interrupted in it.
-    pub fn open(&self, named: Option<&str>) -> Result<Opened, Failure> {
+    pub(super) fn open(&self, named: Option<&str>) -> Result<Opened, Failure> {
         let opened = self.open_as_is(named)?;
         self.settle(&opened.store);
         Ok(opened)
     }
 
     /// Opens a store as it lies there, an interrupted change included.
-    pub fn open_as_is(&self, named: Option<&str>) -> Result<Opened, Failure> {
+    pub(super) fn open_as_is(&self, named: Option<&str>) -> Result<Opened, Failure> {
         let site = self.site(named)?;
         let expected = self.env.var(PIN_VARIABLE);
         let store = Store::open(&site.path, &self.env.places.state, expected)?;
@@ -147,7 +147,7 @@ impl Context {
 
     /// Finishes what was interrupted. What stands in the way is told, and does not keep anyone from reading: every entry
     /// is verified for itself.
-    pub fn settle(&self, store: &Store) {
+    pub(super) fn settle(&self, store: &Store) {
         match store.settle() {
             Ok(settled) if settled.left.is_empty() => {}
             Ok(settled) => {
@@ -159,12 +159,12 @@ impl Context {
     }
 
     /// Opens the store's keys, asking for a passphrase where needed.
-    pub fn unlock(&self, opened: &Opened) -> Result<KeyFile, Failure> {
+    pub(super) fn unlock(&self, opened: &Opened) -> Result<KeyFile, Failure> {
         Ok(session::unlock(&self.env, &opened.store, &opened.source)?)
     }
 
     /// Begins a change.
-    pub fn writer<'s>(
+    pub(super) fn writer<'s>(
         &self,
         store: &'s Store,
         keeper: &'s dyn Keeper,
@@ -175,12 +175,12 @@ impl Context {
     }
 
     /// git, in a folder, with this environment.
-    pub fn git(&self, folder: &Path) -> Git {
+    pub(super) fn git(&self, folder: &Path) -> Git {
         Git::new(folder, self.env.vars.iter().cloned()).interactive(!self.env.is_unattended())
     }
 
     /// The terminal to ask on; none if nobody may be asked.
-    pub fn terminal(&self) -> Option<Terminal> {
+    pub(super) fn terminal(&self) -> Option<Terminal> {
         if self.env.is_unattended() {
             None
         } else {
@@ -189,7 +189,7 @@ impl Context {
     }
 
     /// Asks a yes-or-no question; `None` if nobody can be asked.
-    pub fn confirm(&self, question: &str) -> Result<Option<bool>, Failure> {
+    pub(super) fn confirm(&self, question: &str) -> Result<Option<bool>, Failure> {
         let Some(terminal) = self.terminal() else {
             return Ok(None);
         };
@@ -200,7 +200,7 @@ impl Context {
     }
 
     /// The failure for a name that is not there, with a guess at what was meant.
-    pub fn no_entry(&self, store: &Store, name: &Name) -> Failure {
+    pub(super) fn no_entry(store: &Store, name: &Name) -> Failure {
         let failure = Failure::new(NO_ENTRY, format!("there is no entry \"{name}\""));
         let names = store.names().unwrap_or_default();
         if names
@@ -217,7 +217,7 @@ impl Context {
 }
 
 /// The most similar of many texts, if it is similar enough.
-pub fn closest<'t>(word: &str, texts: impl Iterator<Item = &'t str>) -> Option<&'t str> {
+pub(super) fn closest<'t>(word: &str, texts: impl Iterator<Item = &'t str>) -> Option<&'t str> {
     let scored = texts.map(|text| {
         let last = text.rsplit('/').next().unwrap_or(text);
         (

@@ -67,7 +67,7 @@ impl Run for Args {
         let target = Target::parse(&self.name)?;
         let opened = cx.open(target.store.as_deref())?;
         if !opened.store.has(&target.name)? {
-            let failure = cx.no_entry(&opened.store, &target.name);
+            let failure = Context::no_entry(&opened.store, &target.name);
             return Err(failure.hint(format!("make it with: vault add {}", target.name)));
         }
         let keys = cx.unlock(&opened)?;
@@ -210,9 +210,10 @@ fn check_text(entry: &Entry) -> Result<(), Failure> {
 fn to_text(entry: &Entry) -> Secret {
     let lines = entry.header.lines().into_iter();
     let lines = lines.filter(|(key, _)| !FIXED.contains(key));
-    let mut header: String = lines
-        .map(|(key, value)| format!("{key} = {value}\n"))
-        .collect();
+    let mut header = String::new();
+    for (key, value) in lines {
+        header.push_str(&format!("{key} = {value}\n"));
+    }
     for line in &entry.header.unknown {
         header.push_str(line);
         header.push('\n');

@@ -110,10 +110,11 @@ impl Run for Args {
             .plan(cx)
             .map_err(|failure| failure.with_code(REFUSED))?;
         if self.dry_run {
-            return self.print(cx, &plan);
+            self.print(cx, &plan);
+            return Ok(0);
         }
         self.tell(cx, &plan);
-        self.start(cx, plan)
+        self.start(cx, &plan)
     }
 }
 
@@ -172,7 +173,7 @@ impl Args {
         })
     }
 
-    fn print(&self, cx: &mut Context, plan: &Plan) -> Outcome {
+    fn print(&self, cx: &mut Context, plan: &Plan) {
         if self.json {
             let one = |one: &plan::Assignment| serde_json::json!({ "variable": one.variable, "entry": one.name, "expired": one.is_expired });
             let list = Value::Array(plan.assignments.iter().map(one).collect());
@@ -182,7 +183,6 @@ impl Args {
                 cx.ui.line(&format!("{} <- {}", one.variable, one.name));
             }
         }
-        Ok(0)
     }
 
     /// One line on a terminal; what was left out or let through although expired is always told.
@@ -207,7 +207,7 @@ impl Args {
     }
 
     /// Becomes the program; returns only if that fails.
-    fn start(&self, cx: &mut Context, plan: Plan) -> Outcome {
+    fn start(&self, cx: &Context, plan: &Plan) -> Outcome {
         let [program, arguments @ ..] = self.command.as_slice() else {
             return Err(Failure::usage("no program is named").with_code(REFUSED));
         };
@@ -281,7 +281,7 @@ fn collect(
     };
     for one in asked {
         if !opened.store.has(&one.target.name)? {
-            return Err(cx.no_entry(&opened.store, &one.target.name));
+            return Err(Context::no_entry(&opened.store, &one.target.name));
         }
     }
     let names: Vec<&Name> = asked

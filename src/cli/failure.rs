@@ -12,21 +12,21 @@ use crate::store;
 use crate::sys::fs;
 
 /// Failed for a reason without a code of its own.
-pub const FAILED: u8 = 1;
+pub(super) const FAILED: u8 = 1;
 /// Wrong usage.
-pub const USAGE: u8 = 2;
+pub(super) const USAGE: u8 = 2;
 /// No such entry.
-pub const NO_ENTRY: u8 = 3;
+pub(super) const NO_ENTRY: u8 = 3;
 /// Locked, or no key fits.
-pub const LOCKED: u8 = 4;
+pub(super) const LOCKED: u8 = 4;
 /// Refused for integrity.
-pub const REFUSED: u8 = 5;
+pub(super) const REFUSED: u8 = 5;
 /// Expired.
-pub const EXPIRED: u8 = 6;
+pub(super) const EXPIRED: u8 = 6;
 
 /// What a person reads when a command fails, and what a script sees.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
+pub(super) struct Failure {
     /// What happened.
     pub message: String,
     /// What to do next; a command in it is one that works.
@@ -37,7 +37,7 @@ pub struct Failure {
 
 impl Failure {
     /// A failure with this code.
-    pub fn new(code: u8, message: impl Into<String>) -> Self {
+    pub(super) fn new(code: u8, message: impl Into<String>) -> Self {
         Self {
             message: message.into(),
             hints: Vec::new(),
@@ -46,25 +46,25 @@ impl Failure {
     }
 
     /// A failure without a code of its own.
-    pub fn failed(message: impl Into<String>) -> Self {
+    pub(super) fn failed(message: impl Into<String>) -> Self {
         Self::new(FAILED, message)
     }
 
     /// Wrong usage.
-    pub fn usage(message: impl Into<String>) -> Self {
+    pub(super) fn usage(message: impl Into<String>) -> Self {
         Self::new(USAGE, message)
     }
 
     /// The same with a hint.
     #[must_use]
-    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+    pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
         self
     }
 
     /// The same with another exit code.
     #[must_use]
-    pub fn with_code(mut self, code: u8) -> Self {
+    pub(super) fn with_code(mut self, code: u8) -> Self {
         self.code = code;
         self
     }
@@ -88,10 +88,11 @@ impl From<store::Error> for Failure {
             Error::Diverged(_) => {
                 Self::failed(text).hint("see what is different with: vault doctor")
             }
-            Error::TooLarge | Error::HeaderTooLarge | Error::NoRepository => Self::failed(text),
+            Error::TooLarge | Error::HeaderTooLarge | Error::NoRepository | Error::Git(_) => {
+                Self::failed(text)
+            }
             Error::File(error) => error.into(),
             Error::Crypto(error) => error.into(),
-            Error::Git(_) => Self::failed(text),
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::policy::variable;
 /// What is known about a secret, as flags.
 #[derive(clap::Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Metadata")]
-pub struct Fields {
+pub(super) struct Fields {
     /// Whose token it is, such as github
     #[arg(long, add = complete::providers())]
     pub provider: Option<String>,
@@ -47,7 +47,7 @@ pub struct Fields {
 
 impl Fields {
     /// Whether no flag was given.
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         let lists = [&self.scopes, &self.profiles, &self.tags];
         let texts = [
             &self.provider,
@@ -62,7 +62,7 @@ impl Fields {
     }
 
     /// Puts what was given into a header; a list replaces the list that was there.
-    pub fn apply(&self, header: &mut Header, now: Timestamp) -> Result<(), Failure> {
+    pub(super) fn apply(&self, header: &mut Header, now: Timestamp) -> Result<(), Failure> {
         if let Some(env) = &self.env {
             check_variable(env)?;
         }
@@ -100,7 +100,7 @@ impl Fields {
 }
 
 /// Refuses what is no variable, or one that no entry may ever set.
-pub fn check_variable(name: &str) -> Result<(), Failure> {
+pub(super) fn check_variable(name: &str) -> Result<(), Failure> {
     if !variable::is_name(name) {
         return Err(Failure::usage(format!(
             "\"{}\" is not a variable's name",
@@ -127,7 +127,7 @@ fn unique(texts: &[String]) -> Vec<String> {
 
 /// A field that can be cleared.
 #[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Clearable {
+pub(super) enum Clearable {
     /// --provider
     Provider,
     /// --scope
@@ -152,7 +152,7 @@ pub enum Clearable {
 
 impl Clearable {
     /// Clears it.
-    pub fn clear(self, header: &mut Header) {
+    pub(super) fn clear(self, header: &mut Header) {
         match self {
             Self::Provider => header.provider = None,
             Self::Scopes => header.scopes.clear(),

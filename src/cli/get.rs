@@ -39,7 +39,7 @@ impl Run for Args {
         };
         let opened = cx.open(target.store.as_deref())?;
         if !opened.store.has(&target.name)? {
-            return Err(cx.no_entry(&opened.store, &target.name));
+            return Err(Context::no_entry(&opened.store, &target.name));
         }
         let keys = cx.unlock(&opened)?;
         let entry = opened.store.entry(&keys, &target.name)?;

@@ -149,7 +149,7 @@ impl Args {
             names.insert(0, target.name.clone());
         }
         if names.is_empty() {
-            return Err(cx.no_entry(&opened.store, &target.name));
+            return Err(Context::no_entry(&opened.store, &target.name));
         }
         Ok((opened, names))
     }

@@ -71,7 +71,7 @@ impl Run for Args {
         if let Some(name) = name
             && versions.is_empty()
         {
-            return Err(cx.no_entry(&opened.store, name));
+            return Err(Context::no_entry(&opened.store, name));
         }
         let keys = self.keys(cx, &opened)?;
         let openings = open_all(&opened, keys.as_ref(), name, versions);

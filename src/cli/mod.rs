@@ -166,7 +166,7 @@ fn run_verb<A: Run>(matches: &ArgMatches, cx: &mut Context) -> Outcome {
 const USAGE: u8 = 2;
 
 /// Runs one command line.
-pub fn run(env: Env, args: Vec<OsString>) -> ExitCode {
+pub fn run(env: Env, args: &[OsString]) -> ExitCode {
     let ui = Ui::new(&env);
     let limits = match mem::harden() {
         Ok(limits) if !mem::is_setuid() => limits,
@@ -182,9 +182,9 @@ pub fn run(env: Env, args: Vec<OsString>) -> ExitCode {
         }
     };
     completions::answer(grammar);
-    let matches = match grammar().try_get_matches_from(&args) {
+    let matches = match grammar().try_get_matches_from(args) {
         Ok(matches) => matches,
-        Err(error) => return usage(&error, &args),
+        Err(error) => return usage(&error, args),
     };
     let store = matches.get_one::<String>("store").cloned();
     let mut cx = Context::new(env, ui, limits, store);
@@ -244,7 +244,7 @@ Exit codes: 0 done; 1 failed; 2 usage; 3 no such entry; 4 locked or no key fits;
 fn usage(error: &clap::Error, args: &[OsString]) -> ExitCode {
     let _ = error.print();
     if error.use_stderr() {
-        let is_exec = verb_of(args).is_some_and(|verb| exec::is_called(verb));
+        let is_exec = verb_of(args).is_some_and(exec::is_called);
         ExitCode::from(if is_exec { exec::REFUSED } else { USAGE })
     } else {
         ExitCode::SUCCESS

@@ -132,7 +132,7 @@ impl Common {
         }
         let from = cx.open(first.store.as_deref())?;
         let to = cx.open(new.store.as_deref())?;
-        let pairs = pairs(cx, (&from, &old), (&to, &new))?;
+        let pairs = pairs((&from, &old), (&to, &new))?;
         if from.store.path() == to.store.path() {
             self.within(cx, &from, &pairs, action)?;
         } else {
@@ -242,7 +242,6 @@ impl Common {
 
 /// What each entry that is meant will be called.
 fn pairs(
-    cx: &Context,
     (from, old): (&Opened, &[Place]),
     (to, new): (&Opened, &Place),
 ) -> Result<Vec<Pair>, Failure> {
@@ -279,7 +278,7 @@ fn pairs(
         }
         let found = folder_pairs(&here, name, &target)?;
         if found.is_empty() {
-            return Err(cx.no_entry(&from.store, name));
+            return Err(Context::no_entry(&from.store, name));
         }
         pairs.extend(found);
     }
@@ -472,7 +471,10 @@ mod tests {
     #[test]
     fn the_message_names_both() {
         let pair = (name("a"), name("b"));
-        assert_eq!(message(Action::Move, &[pair.clone()]), "move a to b");
+        assert_eq!(
+            message(Action::Move, std::slice::from_ref(&pair)),
+            "move a to b"
+        );
         assert_eq!(
             message(Action::Copy, &[pair.clone(), pair]),
             "copy a to b and 1 more"

@@ -16,7 +16,7 @@ use crate::sys::tty::Terminal;
 /// Lets a person choose one of the items; `None` if he leaves with Esc or Ctrl-C.
 ///
 /// The list is shown on the alternate screen, best match first, and is gone afterwards.
-pub fn pick(terminal: &Terminal, items: Vec<String>) -> io::Result<Option<String>> {
+pub(super) fn pick(terminal: &Terminal, items: Vec<String>) -> io::Result<Option<String>> {
     let mut picker = PickerOptions::new().match_paths().picker(StrRenderer);
     picker.extend_exact(items);
     let mut screen = BufWriter::new(terminal.handle()?);

@@ -53,7 +53,7 @@ impl Run for Args {
         let mut writer = cx.writer(&opened.store, &keys)?;
         let versions = opened.store.versions(Some(name))?;
         if versions.is_empty() {
-            return Err(cx.no_entry(&opened.store, name));
+            return Err(Context::no_entry(&opened.store, name));
         }
         let present = present(cx, &opened, &keys, name)?;
         let old = match &self.version {

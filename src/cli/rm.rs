@@ -44,7 +44,7 @@ impl Run for Args {
         let mut stores = Vec::new();
         for (store, words) in several::by_store(&self.names)? {
             let opened = cx.open(store.as_deref())?;
-            let names = self.meant(cx, &opened, &words)?;
+            let names = self.meant(&opened, &words)?;
             stores.push((opened, names));
         }
         if !self.force {
@@ -59,7 +59,7 @@ impl Run for Args {
 
 impl Args {
     /// The entries that the words mean.
-    fn meant(&self, cx: &Context, opened: &Opened, words: &[Name]) -> Result<Vec<Name>, Failure> {
+    fn meant(&self, opened: &Opened, words: &[Name]) -> Result<Vec<Name>, Failure> {
         let mut names = Vec::with_capacity(words.len());
         for word in words {
             let is_entry = opened.store.has(word)?;
@@ -69,7 +69,7 @@ impl Args {
                 Vec::new()
             };
             if !is_entry && below.is_empty() {
-                return Err(cx.no_entry(&opened.store, word));
+                return Err(Context::no_entry(&opened.store, word));
             }
             if !is_entry && !self.recursive {
                 return Err(Failure::failed(format!("\"{word}\" is a folder"))
@@ -114,7 +114,7 @@ fn remove(cx: &Context, opened: &Opened, names: &[Name]) -> Result<(), Failure> 
     let keys = cx.unlock(opened)?;
     let mut writer = cx.writer(&opened.store, &keys)?;
     // Under the lock: another process may have removed one meanwhile.
-    several::check_there(cx, opened, names)?;
+    several::check_there(opened, names)?;
     let mut headers = Vec::with_capacity(names.len());
     for name in names {
         let header = header(cx, opened, &keys, name);

@@ -10,9 +10,12 @@ use crate::format::Name;
 /// Up to this many names stand in a commit's message.
 const NAMED_MAX: usize = 3;
 
+/// A store, if one is named, and names in it.
+pub(crate) type Group = (Option<String>, Vec<Name>);
+
 /// The names given, by store: each store once, in the order in which it was first named, and each name once.
-pub(crate) fn by_store(names: &[String]) -> Result<Vec<(Option<String>, Vec<Name>)>, Failure> {
-    let mut groups: Vec<(Option<String>, Vec<Name>)> = Vec::new();
+pub(crate) fn by_store(names: &[String]) -> Result<Vec<Group>, Failure> {
+    let mut groups: Vec<Group> = Vec::new();
     for text in names {
         let Target { store, name } = Target::parse(text)?;
         match groups.iter_mut().find(|(known, _)| *known == store) {
@@ -32,10 +35,10 @@ pub(crate) fn in_folder(opened: &Opened, folder: &str) -> Result<Vec<Name>, Fail
 }
 
 /// Refuses names of which one is not there.
-pub(crate) fn check_there(cx: &Context, opened: &Opened, names: &[Name]) -> Result<(), Failure> {
+pub(crate) fn check_there(opened: &Opened, names: &[Name]) -> Result<(), Failure> {
     for name in names {
         if !opened.store.has(name)? {
-            return Err(cx.no_entry(&opened.store, name));
+            return Err(Context::no_entry(&opened.store, name));
         }
     }
     Ok(())

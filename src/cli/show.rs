@@ -67,11 +67,11 @@ pub(crate) fn bare(word: &str, matches: &ArgMatches, cx: &mut Context) -> Outcom
     let given = std::iter::once(word.into()).chain(rest);
     let matches = command
         .try_get_matches_from(given)
-        .map_err(|error| guess(cx, word, error.to_string()))?;
+        .map_err(|error| guess(cx, word, &error.to_string()))?;
     let args =
         Args::from_arg_matches(&matches).map_err(|error| Failure::usage(error.to_string()))?;
     let Ok(target) = Target::parse(word) else {
-        return Err(guess(cx, word, String::new()));
+        return Err(guess(cx, word, ""));
     };
     let opened = cx.open(target.store.as_deref())?;
     if !opened.store.has(&target.name)? {
@@ -79,13 +79,13 @@ pub(crate) fn bare(word: &str, matches: &ArgMatches, cx: &mut Context) -> Outcom
         if names.iter().any(|name| name.is_under(target.name.as_str())) {
             return super::ls::folder(cx, &opened, target.name.as_str());
         }
-        return Err(guess(cx, word, String::new()));
+        return Err(guess(cx, word, ""));
     }
     args.run(cx)
 }
 
 /// The failure for a word that is neither command nor entry, with what may have been meant.
-fn guess(cx: &Context, word: &str, usage: String) -> Failure {
+fn guess(cx: &Context, word: &str, usage: &str) -> Failure {
     let text = format!(
         "\"{}\" is neither a command nor an entry",
         word.escape_debug()
@@ -117,12 +117,12 @@ impl Run for Args {
         };
         let opened = cx.open(target.store.as_deref())?;
         if !opened.store.has(&target.name)? {
-            return Err(cx.no_entry(&opened.store, &target.name));
+            return Err(Context::no_entry(&opened.store, &target.name));
         }
         let keys = match cx.unlock(&opened) {
             Ok(keys) => keys,
             Err(failure) if failure.code == LOCKED && !self.reveal && !self.copy => {
-                return self.from_index(cx, &opened, &target.name, failure);
+                return self.remembered(cx, &opened, &target.name, failure);
             }
             Err(failure) => return Err(failure),
         };
@@ -140,7 +140,7 @@ impl Run for Args {
 
 impl Args {
     /// Locked: what the index remembers, marked as not verified.
-    fn from_index(
+    fn remembered(
         &self,
         cx: &mut Context,
         opened: &Opened,
@@ -207,11 +207,10 @@ impl Args {
 /// A secret in JSON: text where it is text, else base64 in an object that says so.
 pub(crate) fn json_secret(secret: &Secret) -> Value {
     use base64::Engine;
-    match std::str::from_utf8(secret.expose()) {
-        Ok(text) => Value::from(text),
-        Err(_) => {
-            let text = base64::engine::general_purpose::STANDARD.encode(secret.expose());
-            serde_json::json!({ "base64": text })
-        }
+    if let Ok(text) = std::str::from_utf8(secret.expose()) {
+        Value::from(text)
+    } else {
+        let text = base64::engine::general_purpose::STANDARD.encode(secret.expose());
+        serde_json::json!({ "base64": text })
     }
 }

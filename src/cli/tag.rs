@@ -44,7 +44,7 @@ impl Run for Args {
         let mut stores = Vec::with_capacity(groups.len());
         for (store, names) in groups {
             let opened = cx.open(store.as_deref())?;
-            several::check_there(cx, &opened, &names)?;
+            several::check_there(&opened, &names)?;
             stores.push((opened, names));
         }
         for (opened, names) in &stores {

@@ -21,7 +21,7 @@ const BROKEN_PIPE: u8 = 141;
 
 /// How a piece of text is shown on a terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Style {
+pub(super) enum Style {
     /// As it is.
     Plain,
     /// Stands out.
@@ -53,7 +53,7 @@ impl Style {
 }
 
 /// The two streams.
-pub struct Ui {
+pub(super) struct Ui {
     answer: Vec<u8>,
     streams: Streams,
     colour: bool,
@@ -61,7 +61,7 @@ pub struct Ui {
 
 impl Ui {
     /// As this environment wants it.
-    pub fn new(env: &Env) -> Self {
+    pub(super) fn new(env: &Env) -> Self {
         let is_dumb = env.var("TERM") == Some("dumb");
         let colour = env.var_os("NO_COLOR").is_none() && !is_dumb;
         Self {
@@ -72,23 +72,23 @@ impl Ui {
     }
 
     /// Whether the answer goes to a terminal.
-    pub fn is_terminal(&self) -> bool {
+    pub(super) fn is_terminal(&self) -> bool {
         self.streams.stdout
     }
 
     /// Whether talk goes to a terminal.
-    pub fn talks_to_terminal(&self) -> bool {
+    pub(super) fn talks_to_terminal(&self) -> bool {
         self.streams.stderr
     }
 
     /// Adds a line to the answer.
-    pub fn line(&mut self, text: &str) {
+    pub(super) fn line(&mut self, text: &str) {
         self.answer.extend_from_slice(text.as_bytes());
         self.answer.push(b'\n');
     }
 
     /// Text for the answer, in a style; escaped if it goes to a terminal.
-    pub fn paint<'t>(&self, text: &'t str, style: Style) -> Cow<'t, str> {
+    pub(super) fn paint<'t>(&self, text: &'t str, style: Style) -> Cow<'t, str> {
         if !self.streams.stdout {
             return Cow::Borrowed(text);
         }
@@ -101,7 +101,7 @@ impl Ui {
     }
 
     /// Gives a secret out: its exact bytes, with a line feed added on a terminal only.
-    pub fn secret(&mut self, secret: &Secret) -> Result<(), Failure> {
+    pub(super) fn secret(&mut self, secret: &Secret) -> Result<(), Failure> {
         self.finish()?;
         let mut out = io::stdout().lock();
         let added: &[u8] = if self.streams.stdout && !secret.expose().ends_with(b"\n") {
@@ -117,7 +117,7 @@ impl Ui {
     }
 
     /// Prints the answer so far.
-    pub fn finish(&mut self) -> Result<(), Failure> {
+    pub(super) fn finish(&mut self) -> Result<(), Failure> {
         let answer = std::mem::take(&mut self.answer);
         let mut out = io::stdout().lock();
         out.write_all(&answer)
@@ -126,17 +126,17 @@ impl Ui {
     }
 
     /// Says something to the person.
-    pub fn say(&self, text: &str) {
+    pub(super) fn say(&self, text: &str) {
         self.talk("", Style::Plain, text);
     }
 
     /// Says something that the person should look at.
-    pub fn warn(&self, text: &str) {
+    pub(super) fn warn(&self, text: &str) {
         self.talk("warning: ", Style::Yellow, text);
     }
 
     /// Reports a failure and gives its exit code.
-    pub fn fail(&self, failure: &Failure) -> ExitCode {
+    pub(super) fn fail(&self, failure: &Failure) -> ExitCode {
         if !failure.message.is_empty() {
             self.talk("", Style::Red, &failure.message);
         }
@@ -144,11 +144,6 @@ impl Ui {
             self.talk("hint: ", Style::Dim, hint);
         }
         ExitCode::from(failure.code)
-    }
-
-    /// The width of the terminal that the answer goes to, in columns; 80 elsewhere.
-    pub fn width(&self) -> usize {
-        tty::width_of_stdout().unwrap_or(80)
     }
 
     fn talk(&self, mark: &str, style: Style, text: &str) {

@@ -13,7 +13,7 @@ use crate::format::expiry;
 const SOON_DAYS: i64 = 30;
 
 /// The fields that are set, with their values in words.
-pub fn rows(header: &Header, now: Timestamp) -> Vec<(&'static str, String)> {
+pub(super) fn rows(header: &Header, now: Timestamp) -> Vec<(&'static str, String)> {
     let list = |list: &[String]| (!list.is_empty()).then(|| list.join(", "));
     let time = |time: Option<Timestamp>| {
         time.map(|time| format!("{} ({})", expiry::show(time), expiry::distance(time, now)))
@@ -49,7 +49,7 @@ pub fn rows(header: &Header, now: Timestamp) -> Vec<(&'static str, String)> {
 }
 
 /// The metadata as a JSON object: the header's field names, lists as arrays, times in RFC 3339.
-pub fn json(header: &Header, now: Timestamp) -> Map<String, Value> {
+pub(super) fn json(header: &Header, now: Timestamp) -> Map<String, Value> {
     let text = |text: &Option<String>| text.clone().map(Value::from);
     let list = |list: &[String]| Some(Value::from(list.to_vec()));
     let time = |time: Option<Timestamp>| time.map(|time| Value::from(time.to_string()));
@@ -83,12 +83,12 @@ pub fn json(header: &Header, now: Timestamp) -> Map<String, Value> {
 }
 
 /// JSON as it is printed: indented, with a fixed order of keys.
-pub fn print_json(ui: &mut Ui, value: &Value) {
+pub(super) fn print_json(ui: &mut Ui, value: &Value) {
     ui.line(&serde_json::to_string_pretty(value).unwrap_or_default());
 }
 
 /// How an expiry date looks: red when past, yellow when near.
-pub fn expiry_style(expires: Option<Timestamp>, now: Timestamp) -> Style {
+pub(super) fn expiry_style(expires: Option<Timestamp>, now: Timestamp) -> Style {
     let Some(expires) = expires else {
         return Style::Plain;
     };

@@ -54,7 +54,8 @@ pub fn distance(time: Timestamp, now: Timestamp) -> String {
         0..60 => (seconds, "second"),
         60..7_200 => (seconds / 60, "minute"),
         7_200..172_800 => (seconds / 3_600, "hour"),
-        _ => (seconds / 86_400, "day"),
+        // To the nearest day: "90d" is 90 days a moment later, too.
+        _ => ((seconds + 43_200) / 86_400, "day"),
     };
     let plural = if count == 1 { "" } else { "s" };
     if apart.is_negative() {

@@ -116,9 +116,8 @@ fn fault(text: &str) -> Option<&'static str> {
 }
 
 fn component_fault(component: &str) -> Option<&'static str> {
-    let first = match component.chars().next() {
-        None => return Some("a component is empty"),
-        Some(first) => first,
+    let Some(first) = component.chars().next() else {
+        return Some("a component is empty");
     };
     if component.len() > COMPONENT_MAX_BYTES {
         return Some("a component is longer than 200 bytes");

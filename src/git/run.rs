@@ -19,6 +19,8 @@ use std::process::Command;
 use std::process::ExitStatus;
 use std::process::Stdio;
 
+use rustix::fs::Mode;
+
 use crate::git::Error;
 use crate::git::Ident;
 
@@ -111,7 +113,11 @@ impl Git {
 
     /// Runs git with the caller's own streams, for a person; gives its exit code, 128+n for a signal.
     pub fn passthrough(&self, args: &[OsString]) -> Result<i32, Error> {
-        Ok(code(self.command(args).status().map_err(Error::Start)?))
+        // What git writes into the store is for this user alone, as what vault writes.
+        let umask = rustix::process::umask(Mode::RWXG | Mode::RWXO);
+        let status = self.command(args).status();
+        rustix::process::umask(umask);
+        Ok(code(status.map_err(Error::Start)?))
     }
 
     /// Runs git without input and gives what it prints, in English.

@@ -133,6 +133,11 @@ mod tests {
             },
             false,
         );
+    }
+
+    #[test]
+    fn expiry_is_a_condition_too() {
+        let base = Filter::default();
         let at = |text: &str| Some(text.parse().unwrap());
         check(
             &Filter {

@@ -47,7 +47,11 @@ impl Keeper for KeyFile {
             ));
         }
         let plain = file::open_with_key(ciphertext, &self.store_key, PLAIN_MAX_BYTES);
-        let document = Document::open(plain.map_err(unopened)?, domain, &self.epoch)?;
+        let document = Document::open(
+            plain.map_err(|error| unopened(&error))?,
+            domain,
+            &self.epoch,
+        )?;
         check_size(document)
     }
 
@@ -57,7 +61,7 @@ impl Keeper for KeyFile {
             opened.or_else(|refusal| {
                 let plain = file::open_with_key(ciphertext, &past.store_key, PLAIN_MAX_BYTES);
                 let plain = plain.map_err(|_| refusal)?;
-                let writer = past.writer.clone();
+                let writer = past.writer;
                 let epoch = Epoch {
                     number: past.number,
                     writer,
@@ -105,6 +109,6 @@ fn check_size(document: Document) -> Result<Document, Refusal> {
 }
 
 /// A file that does not decrypt: why, as far as age tells.
-fn unopened(error: crate::crypto::Error) -> Refusal {
+fn unopened(error: &crate::crypto::Error) -> Refusal {
     Refusal::new(Stage::Envelope, format!("it does not decrypt: {error}"))
 }

@@ -54,7 +54,7 @@ impl Store {
 
     /// A verified entry, and the highest revision of it that this device has seen before.
     fn entry_and_seen(&self, keeper: &dyn Keeper, name: &Name) -> Result<(Entry, u64), Error> {
-        let entry = self.entry_bytes(keeper, name, &self.ciphertext(name)?)?;
+        let entry = Self::entry_bytes(keeper, name, &self.ciphertext(name)?)?;
         let seen = self.state.rev(name.as_str())?;
         if entry.header.rev < seen {
             let reason = format!(
@@ -69,12 +69,7 @@ impl Store {
     }
 
     /// Opens the bytes of an entry's file; all checks but the revision's.
-    fn entry_bytes(
-        &self,
-        keeper: &dyn Keeper,
-        name: &Name,
-        ciphertext: &[u8],
-    ) -> Result<Entry, Error> {
+    fn entry_bytes(keeper: &dyn Keeper, name: &Name, ciphertext: &[u8]) -> Result<Entry, Error> {
         let document = keeper
             .open(ciphertext, Domain::Entry)
             .map_err(|refusal| refusal.of(name.as_str()))?;

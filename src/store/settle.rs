@@ -48,12 +48,11 @@ impl Store {
         if lock.is_marked() {
             self.clean()?;
         }
-        let settled = match &self.repo {
-            Some(repo) => self.follow_head(repo)?,
-            None => {
-                self.follow_staged()?;
-                Settled::default()
-            }
+        let settled = if let Some(repo) = &self.repo {
+            self.follow_head(repo)?
+        } else {
+            self.follow_staged()?;
+            Settled::default()
         };
         if lock.is_marked() {
             lock.clear().map_err(|source| fs::Error {

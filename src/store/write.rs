@@ -131,11 +131,6 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Replaces one of the store's own files.
-    pub(super) fn put_own(&mut self, path: &str, bytes: Vec<u8>) {
-        self.changes.insert(path.to_owned(), Some(bytes));
-    }
-
     /// Makes the change the truth, then brings the work tree and the local state after it.
     pub fn commit(mut self, message: &str) -> Result<Option<Id>, Error> {
         if self.changes.is_empty() {
@@ -147,12 +142,11 @@ impl Writer<'_> {
             source,
         })?;
         let changes = std::mem::take(&mut self.changes);
-        let commit = match &self.store.repo {
-            Some(repo) => Some(self.commit_git(repo, &changes, message)?),
-            None => {
-                self.commit_plain(changes)?;
-                None
-            }
+        let commit = if let Some(repo) = &self.store.repo {
+            Some(self.commit_git(repo, &changes, message)?)
+        } else {
+            self.commit_plain(changes)?;
+            None
         };
         let revs: Vec<_> = std::mem::take(&mut self.revs).into_iter().collect();
         self.store.state.raise_revs(&revs)?;

@@ -38,12 +38,6 @@ use crate::sys::signal::Held;
 /// The width where the terminal does not tell it, in columns.
 const WIDTH: usize = 80;
 
-/// The width of the terminal that stdout is, in columns; `None` if it is none.
-pub fn width_of_stdout() -> Option<usize> {
-    let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
-    Some(usize::from(size.ws_col)).filter(|&width| width > 0)
-}
-
 /// The controlling terminal of this process.
 pub struct Terminal {
     tty: File,

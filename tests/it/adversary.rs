@@ -3,6 +3,7 @@
 //! He knows everything that is not secret, the store's recipient included: it is no secret that anything rests on.
 
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
@@ -316,7 +317,7 @@ fn another_fingerprint_than_expected_is_refused() {
     let _ = ls(&right).ok();
     refused(ls(&wrong), "pin");
     refused(ls("abandon"), "pin");
-    refused(ls(&right.rsplit_once('-').unwrap().0), "pin");
+    refused(ls(right.rsplit_once('-').unwrap().0), "pin");
 }
 
 #[test]
@@ -497,8 +498,7 @@ fn hostile_names_on_the_disk_are_passed_over_and_reported() {
     for name in names {
         fs::write(world.store().join(name), &good).unwrap();
     }
-    use std::os::unix::ffi::OsStrExt;
-    let bytes = std::ffi::OsStr::from_bytes(b"\xff\xfe.age");
+    let bytes: &std::ffi::OsStr = OsStrExt::from_bytes(b"\xff\xfe.age");
     fs::write(world.store().join(bytes), &good).unwrap();
     assert_eq!(world.names(), ["a", "b", "dir/c"]);
     let doctor = world.vault(&["doctor"]).run();

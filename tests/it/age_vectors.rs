@@ -125,7 +125,7 @@ impl Vector {
             ("success", None) => Some(format!("did not open: {results:?}")),
             (_, Some(_)) => Some("opened".to_owned()),
             (expect, None) => {
-                let fits = results.iter().flat_map(|result| result.as_ref().err());
+                let fits = results.iter().filter_map(|result| result.as_ref().err());
                 let wrong: Vec<&Error> = fits.filter(|error| !stage_fits(expect, error)).collect();
                 (!wrong.is_empty()).then(|| format!("failed otherwise: {wrong:?}"))
             }

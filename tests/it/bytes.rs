@@ -80,7 +80,7 @@ fn check(world: &World, env: &Env, what: &str) {
                 why.len() > 10 && !why.contains(&secret(name)),
                 "{what}: {why:?}"
             ),
-            Err(_) => panic!("{what}: a panic"),
+            Err(panic) => std::panic::resume_unwind(panic),
         }
     }
 }
@@ -216,13 +216,15 @@ fn what_a_device_remembers_may_be_damaged_or_gone() {
             .map(Result::unwrap);
         let paths: Vec<_> = walk
             .filter(|item| item.file_type().is_file())
-            .map(|item| item.into_path())
+            .map(walkdir::DirEntry::into_path)
             .collect();
         assert!(paths.len() > 3);
         for path in paths {
             let bytes = fs::read(&path).unwrap();
             let mut flipped = bytes.clone();
-            flipped.iter_mut().for_each(|byte| *byte ^= 0xff);
+            for byte in &mut flipped {
+                *byte ^= 0xff;
+            }
             let half = &bytes[..bytes.len() / 2];
             for damaged in [Some(&flipped[..]), Some(half), Some(b""), None] {
                 match damaged {

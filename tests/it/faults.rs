@@ -196,8 +196,8 @@ fn mv_of_a_folder_survives_a_fault_at_every_call() {
 }
 
 fn survives(change: &Change) {
-    survives_in(change, World::with_store());
-    survives_in(change, World::with_plain_store());
+    survives_in(change, &World::with_store());
+    survives_in(change, &World::with_plain_store());
 }
 
 /// What a store holds: name to secret, with the description after it.
@@ -209,11 +209,11 @@ fn value(words: &str) -> String {
     format!("{} {description}", secret(word))
 }
 
-fn survives_in(change: &Change, world: World) {
+fn survives_in(change: &Change, world: &World) {
     for (name, word) in BEFORE {
         world.add(name, secret(word));
     }
-    let lanes: Vec<Lane> = (0..LANES).map(|number| Lane::new(&world, number)).collect();
+    let lanes: Vec<Lane> = (0..LANES).map(|number| Lane::new(world, number)).collect();
     let mut new: Content = BEFORE
         .map(|(name, word)| (name.to_owned(), value(word)))
         .into();

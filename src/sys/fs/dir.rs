@@ -249,6 +249,7 @@ const FOLDER: OFlags = OFlags::RDONLY
     .union(OFlags::DIRECTORY)
     .union(OFlags::CLOEXEC);
 
+#[derive(Clone, Copy)]
 enum Over {
     Replace,
     Refuse,
