@@ -210,9 +210,10 @@ fn check_text(entry: &Entry) -> Result<(), Failure> {
 fn to_text(entry: &Entry) -> Secret {
     let lines = entry.header.lines().into_iter();
     let lines = lines.filter(|(key, _)| !FIXED.contains(key));
-    let mut header: String = lines
-        .map(|(key, value)| format!("{key} = {value}\n"))
-        .collect();
+    let mut header = String::new();
+    for (key, value) in lines {
+        header.push_str(&format!("{key} = {value}\n"));
+    }
     for line in &entry.header.unknown {
         header.push_str(line);
         header.push('\n');

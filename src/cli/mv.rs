@@ -472,7 +472,10 @@ mod tests {
     #[test]
     fn the_message_names_both() {
         let pair = (name("a"), name("b"));
-        assert_eq!(message(Action::Move, &[pair.clone()]), "move a to b");
+        assert_eq!(
+            message(Action::Move, std::slice::from_ref(&pair)),
+            "move a to b"
+        );
         assert_eq!(
             message(Action::Copy, &[pair.clone(), pair]),
             "copy a to b and 1 more"

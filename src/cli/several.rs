@@ -10,9 +10,12 @@ use crate::format::Name;
 /// Up to this many names stand in a commit's message.
 const NAMED_MAX: usize = 3;
 
+/// The entries named in one store.
+pub(crate) type Group = (Option<String>, Vec<Name>);
+
 /// The names given, by store: each store once, in the order in which it was first named, and each name once.
-pub(crate) fn by_store(names: &[String]) -> Result<Vec<(Option<String>, Vec<Name>)>, Failure> {
-    let mut groups: Vec<(Option<String>, Vec<Name>)> = Vec::new();
+pub(crate) fn by_store(names: &[String]) -> Result<Vec<Group>, Failure> {
+    let mut groups: Vec<Group> = Vec::new();
     for text in names {
         let Target { store, name } = Target::parse(text)?;
         match groups.iter_mut().find(|(known, _)| *known == store) {

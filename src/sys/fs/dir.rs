@@ -85,6 +85,17 @@ impl Dir {
         }
     }
 
+    /// What this folder itself is now.
+    pub fn stat_self(&self) -> Option<Stat> {
+        rustix::fs::fstat(&self.fd).ok().as_ref().map(stat_of)
+    }
+
+    /// What stands at a path, in one step: for hints, since a folder on the way may be a link.
+    pub fn stat_at(&self, below: &Path) -> Option<Stat> {
+        let stat = rustix::fs::statat(&self.fd, below, AtFlags::SYMLINK_NOFOLLOW);
+        stat.ok().as_ref().map(stat_of)
+    }
+
     /// Replaces or makes a private file: beside it first, then renamed over it; both reach the disk.
     /// Folders on the way are made, 0700.
     pub fn replace(&self, below: &Path, bytes: &[u8]) -> Result<()> {
