@@ -149,12 +149,13 @@ mod tests {
         }
     }
 
+    type Change = fn(&Dir);
+
     #[test]
     fn any_change_of_a_listing_shows() {
         let temp = tempfile::tempdir().unwrap();
         let dir = Dir::open(temp.path()).unwrap();
         dir.replace(Path::new("a/x.age"), b"1").unwrap();
-        type Change = fn(&Dir);
         let changes: [Change; 4] = [
             |dir| dir.replace(Path::new("a/x.age"), b"1").unwrap(),
             |dir| dir.create(Path::new("a/y.age"), b"1").unwrap(),
