@@ -212,7 +212,7 @@ fn to_text(entry: &Entry) -> Secret {
     let lines = lines.filter(|(key, _)| !FIXED.contains(key));
     let mut header = String::new();
     for (key, value) in lines {
-        header.push_str(&format!("{key} = {value}\n"));
+        header.extend([key, " = ", &value, "\n"]);
     }
     for line in &entry.header.unknown {
         header.push_str(line);

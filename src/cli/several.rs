@@ -10,7 +10,7 @@ use crate::format::Name;
 /// Up to this many names stand in a commit's message.
 const NAMED_MAX: usize = 3;
 
-/// A store, if one is named, and names in it.
+/// The entries named in one store.
 pub(crate) type Group = (Option<String>, Vec<Name>);
 
 /// The names given, by store: each store once, in the order in which it was first named, and each name once.

@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::path::PathBuf;
 
 use serde::Deserialize;
 use serde::Serialize;
@@ -15,15 +16,19 @@ use crate::format::layout;
 use crate::store::Error;
 use crate::store::Store;
 use crate::store::keeper::Keeper;
-use crate::store::read::entries_at;
+use crate::store::read::entry_of;
+use crate::store::stamps::Stamps;
 use crate::store::state::State;
 use crate::sys::fs;
+use crate::sys::fs::Kind;
 use crate::sys::fs::Stat;
 
 /// The index file's name in the local state.
 const FILE: &str = "index";
 /// Most bytes of the index that are read.
 const INDEX_MAX_BYTES: u64 = 1 << 30;
+/// So many headers are judged by a core at a time.
+const CHUNK: usize = 512;
 /// From this many unread entries on, opening them is shared among the cores.
 const PARALLEL_FROM: usize = 8;
 
@@ -44,6 +49,18 @@ struct Raw<'b> {
     mtime_nanos: i64,
     inode: u64,
     header: &'b [u8],
+    /// The whole record.
+    value: &'b [u8],
+}
+
+/// What a file or folder is, compared with the index.
+enum Compared<'b> {
+    /// A folder, as it was before it was listed.
+    Folder(PathBuf, Box<Stat>),
+    /// An entry that is as the index knows it: its record, and its header if that is asked for.
+    Known(&'b [u8], Option<Box<Header>>),
+    /// An entry that was not read in its present state.
+    Unread(Name),
 }
 
 impl<'b> Raw<'b> {
@@ -57,6 +74,7 @@ impl<'b> Raw<'b> {
             mtime_nanos,
             inode,
             header,
+            value,
         })
     }
 
@@ -84,31 +102,66 @@ impl Store {
 
     /// The same with the headers that fit only, in no order.
     pub fn catalogue_of(&self, fits: impl Fn(&Header) -> bool + Sync) -> Result<Catalogue, Error> {
-        let bytes = load(&self.state)?;
-        let records: HashMap<&str, Raw<'_>> =
-            raw(&bytes).map(|record| (record.path, record)).collect();
-        // Each file is looked up, and its header read and judged, on the thread that lists its folder.
-        let found = entries_at(self.path(), |name, seen| {
-            let stat = seen.stat()?;
-            let record = records.get(layout::path_of(&name).as_str());
-            let record = record.filter(|record| record.is_of(&stat));
-            match record.and_then(|record| postcard::from_bytes::<Header>(record.header).ok()) {
-                Some(header) => fits(&header).then_some(Ok(header)),
-                None => Some(Err(name)),
-            }
-        })?;
+        let (bytes, stat) = load(&self.state)?;
+        if let Some(stat) = stat
+            && let Some(stamps) = Stamps::load(&self.state, &stat)?
+            && stamps.hold(&self.dir)
+        {
+            return Ok(all_known(&bytes, &fits));
+        }
+        let root = self.dir.stat_self();
+        let found = self.compared(&bytes, &fits)?;
         let mut catalogue = Catalogue {
-            known: Vec::with_capacity(found.len()),
+            known: Vec::new(),
             unread: Vec::new(),
         };
+        let mut index = Vec::with_capacity(bytes.len());
+        let mut folders = Vec::new();
+        folders.extend(root.map(|root| (PathBuf::new(), root)));
         for one in found {
             match one {
-                Ok(header) => catalogue.known.push(header),
-                Err(name) => catalogue.unread.push(name),
+                Compared::Folder(path, stat) => folders.push((path, *stat)),
+                Compared::Known(value, header) => {
+                    push_record(&mut index, value);
+                    catalogue.known.extend(header.map(|header| *header));
+                }
+                Compared::Unread(name) => catalogue.unread.push(name),
             }
+        }
+        if catalogue.unread.is_empty() {
+            // A hint: a device that cannot keep it compares again the next time.
+            let _ = Stamps::keep(&self.state, (FILE, &index), &folders);
         }
         catalogue.unread.sort_unstable();
         Ok(catalogue)
+    }
+
+    /// Every folder and entry; each file is looked up, and its header read and judged, on the thread that lists its folder.
+    fn compared<'b>(
+        &self,
+        bytes: &'b [u8],
+        fits: &(impl Fn(&Header) -> bool + Sync),
+    ) -> Result<Vec<Compared<'b>>, Error> {
+        let records: HashMap<&str, Raw<'_>> =
+            raw(bytes).map(|record| (record.path, record)).collect();
+        let skip = [layout::GIT, layout::OWN];
+        let found = fs::walk_with(self.path(), &skip, |seen| {
+            if seen.kind == Kind::Folder {
+                return Some(Compared::Folder(seen.path(), Box::new(seen.stat()?)));
+            }
+            let name = entry_of(seen)?;
+            let stat = seen.stat()?;
+            let record = records.get(layout::path_of(&name).as_str());
+            let record = record.filter(|record| record.is_of(&stat));
+            let known = record.and_then(|record| Some((record.value, header_of(record)?)));
+            Some(match known {
+                Some((value, header)) => {
+                    Compared::Known(value, Some(header).filter(|h| fits(h)).map(Box::new))
+                }
+                None => Compared::Unread(name),
+            })
+        });
+        Ok(found?)
     }
 
     /// Opens the entries that are not known yet and remembers their headers. Those that are refused stay unread and are returned.
@@ -173,7 +226,7 @@ impl Store {
             .folder()?
             .and_then(|dir| dir.stat(Path::new(FILE)).ok().flatten());
         if old.is_some_and(|old| old.size > GROWN_BYTES) && fresh.len() > 1 {
-            let mut all = records_of(&load(&self.state)?);
+            let mut all = records_of(&load(&self.state)?.0);
             all.extend(
                 records
                     .into_iter()
@@ -207,30 +260,54 @@ fn encode<'r>(records: impl Iterator<Item = &'r Record>) -> Vec<u8> {
         let Ok(bytes) = postcard::to_stdvec(record) else {
             continue;
         };
-        let Ok(length) = u32::try_from(bytes.len()) else {
-            continue;
-        };
-        out.extend_from_slice(&length.to_le_bytes());
-        out.extend_from_slice(&bytes);
+        push_record(&mut out, &bytes);
     }
     out
 }
 
 /// The headers of all records, whatever has become of their entries since.
 pub(super) fn headers(state: &State) -> Result<Vec<Header>, Error> {
-    Ok(records_of(&load(state)?)
+    Ok(records_of(&load(state)?.0)
         .into_values()
         .map(|record| record.header)
         .collect())
 }
 
-/// The file's bytes; none where there is no file.
-fn load(state: &State) -> Result<Vec<u8>, Error> {
-    match state.folder()? {
-        Some(dir) => Ok(dir
-            .read(Path::new(FILE), INDEX_MAX_BYTES)?
-            .unwrap_or_default()),
-        None => Ok(Vec::new()),
+/// The file's bytes, and which file it is; none where there is no file.
+fn load(state: &State) -> Result<(Vec<u8>, Option<Stat>), Error> {
+    let Some(dir) = state.folder()? else {
+        return Ok((Vec::new(), None));
+    };
+    // Before it is read: what is added in between makes its size another than that of what was read.
+    let stat = dir.stat(Path::new(FILE))?;
+    let bytes = dir.read(Path::new(FILE), INDEX_MAX_BYTES)?;
+    let bytes = bytes.unwrap_or_default();
+    let stat = stat.filter(|stat| stat.size == bytes.len() as u64);
+    Ok((bytes, stat))
+}
+
+/// The headers that fit, of an index that is known to be the listing.
+fn all_known(bytes: &[u8], fits: &(impl Fn(&Header) -> bool + Sync)) -> Catalogue {
+    let records: Vec<Raw<'_>> = raw(bytes).collect();
+    let chunks: Vec<&[Raw<'_>]> = records.chunks(CHUNK).collect();
+    let fitting = fs::parallel(&chunks, 2, |chunk| {
+        let headers = chunk.iter().filter_map(header_of);
+        headers.filter(|header| fits(header)).collect::<Vec<_>>()
+    });
+    Catalogue {
+        known: fitting.into_iter().flatten().collect(),
+        unread: Vec::new(),
+    }
+}
+
+fn header_of(record: &Raw<'_>) -> Option<Header> {
+    postcard::from_bytes(record.header).ok()
+}
+
+fn push_record(out: &mut Vec<u8>, value: &[u8]) {
+    if let Ok(length) = u32::try_from(value.len()) {
+        out.extend_from_slice(&length.to_le_bytes());
+        out.extend_from_slice(value);
     }
 }
 

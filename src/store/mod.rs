@@ -10,6 +10,7 @@ pub mod index;
 pub mod keeper;
 mod read;
 mod settle;
+mod stamps;
 pub mod state;
 mod write;
 

@@ -173,7 +173,7 @@ pub(super) fn entries_at<T: Send>(
 }
 
 /// The name of the entry that was found, if it is one.
-fn entry_of(seen: &Seen<'_>) -> Option<Name> {
+pub(super) fn entry_of(seen: &Seen<'_>) -> Option<Name> {
     if seen.kind != Kind::File {
         return None;
     }

@@ -96,7 +96,15 @@ impl State {
 
     /// Forgets everything: a new store has come to the place of one that is gone. The lock stays.
     pub(super) fn forget(&self) -> Result<(), Error> {
-        for name in ["pin", "path", "member", "known-keys", "shown", "index"] {
+        for name in [
+            "pin",
+            "path",
+            "member",
+            "known-keys",
+            "shown",
+            "index",
+            "folders",
+        ] {
             if let Some(dir) = self.folder()? {
                 dir.remove(Path::new(name))?;
             }

@@ -12,6 +12,7 @@ use std::path::Path;
 use std::path::PathBuf;
 
 use rustix::fs::AtFlags;
+use rustix::fs::FileType;
 use rustix::fs::Mode;
 use rustix::fs::OFlags;
 
@@ -85,6 +86,17 @@ impl Dir {
         }
     }
 
+    /// What this folder itself is now.
+    pub fn stat_self(&self) -> Option<Stat> {
+        rustix::fs::fstat(&self.fd).ok().as_ref().map(stat_of)
+    }
+
+    /// What stands at a path, in one step: for hints, since a folder on the way may be a link.
+    pub fn stat_at(&self, below: &Path) -> Option<Stat> {
+        let stat = rustix::fs::statat(&self.fd, below, AtFlags::SYMLINK_NOFOLLOW);
+        stat.ok().as_ref().map(stat_of)
+    }
+
     /// Replaces or makes a private file: beside it first, then renamed over it; both reach the disk.
     /// Folders on the way are made, 0700.
     pub fn replace(&self, below: &Path, bytes: &[u8]) -> Result<()> {
@@ -156,7 +168,15 @@ impl Dir {
             let item = item.map_err(|e| err(e.into()))?;
             let name = Path::new(std::ffi::OsStr::from_bytes(item.file_name().to_bytes()));
             if name != Path::new(".") && name != Path::new("..") {
-                names.push((name.to_owned(), kind_from(item.file_type())));
+                let kind = match item.file_type() {
+                    // Some file systems do not tell in their listings.
+                    FileType::Unknown => {
+                        let stat = rustix::fs::statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW);
+                        kind_of(stat.map_err(|e| err(e.into()))?.st_mode)
+                    }
+                    known => kind_from(known),
+                };
+                names.push((name.to_owned(), kind));
             }
         }
         Ok(names)

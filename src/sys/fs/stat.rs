@@ -11,6 +11,8 @@ pub struct Stat {
     pub size: u64,
     /// Last change of the content, in nanoseconds since 1970.
     pub mtime_nanos: i128,
+    /// Last change of the content or of what is known about it, in nanoseconds since 1970.
+    pub ctime_nanos: i128,
     /// Inode number.
     pub inode: u64,
     /// Permission bits.
@@ -68,6 +70,7 @@ pub(super) fn stat_of(stat: &rustix::fs::Stat) -> Stat {
     Stat {
         size: stat.st_size as u64,
         mtime_nanos: i128::from(stat.st_mtime) * 1_000_000_000 + stat.st_mtime_nsec as i128,
+        ctime_nanos: i128::from(stat.st_ctime) * 1_000_000_000 + stat.st_ctime_nsec as i128,
         inode: stat.st_ino as u64,
         mode: stat.st_mode as u32 & 0o7777,
         kind: kind_of(stat.st_mode),

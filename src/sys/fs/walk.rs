@@ -79,7 +79,7 @@ pub fn walk_with<T: Send>(
     skip: &[&str],
     make: impl Fn(&Seen<'_>) -> Option<T> + Sync,
 ) -> Result<Vec<T>> {
-    let mut made = Vec::new();
+    let mut all = Vec::new();
     let mut level = vec![PathBuf::new()];
     while !level.is_empty() {
         let listed = super::parallel(&level, PARALLEL_FROM, |folder| {
@@ -94,12 +94,12 @@ pub fn walk_with<T: Send>(
         let mut next = Vec::new();
         for folder in listed {
             let (things, folders) = folder?;
-            made.extend(things);
+            all.extend(things);
             next.extend(folders);
         }
         level = next;
     }
-    Ok(made)
+    Ok(all)
 }
 
 /// What is made of the things in one folder, and the folders among them.
@@ -122,7 +122,7 @@ fn list<T>(
         opened => opened?,
     };
     let mut dir = rustix::fs::Dir::new(fd)?;
-    let (mut made, mut folders) = (Vec::new(), Vec::new());
+    let (mut things, mut folders) = (Vec::new(), Vec::new());
     while let Some(item) = dir.read() {
         let item = item?;
         let name = OsStr::from_bytes(item.file_name().to_bytes());
@@ -141,7 +141,7 @@ fn list<T>(
         if kind == Kind::Folder {
             folders.push(folder.join(name));
         }
-        made.extend(make(&Seen {
+        things.extend(make(&Seen {
             folder,
             name,
             kind,
@@ -149,7 +149,7 @@ fn list<T>(
             at,
         }));
     }
-    Ok((made, folders))
+    Ok((things, folders))
 }
 
 #[cfg(test)]
