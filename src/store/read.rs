@@ -54,8 +54,9 @@ impl Store {
 
     /// A verified entry, and the highest revision of it that this device has seen before.
     fn entry_and_seen(&self, keeper: &dyn Keeper, name: &Name) -> Result<(Entry, u64), Error> {
-        let entry = Self::entry_bytes(keeper, name, &self.ciphertext(name)?)?;
+        // What was seen first, then the file: a writer raises the revision after the file is in its place.
         let seen = self.state.rev(name.as_str())?;
+        let entry = Self::entry_bytes(keeper, name, &self.ciphertext(name)?)?;
         if entry.header.rev < seen {
             let reason = format!(
                 "it is revision {}, and this device has seen {seen}: an old value was brought back",
@@ -112,6 +113,7 @@ impl Store {
 
     /// The member list.
     pub fn members(&self, keeper: &dyn Keeper) -> Result<Members, Error> {
+        let seen = self.state.rev(layout::MEMBERS)?;
         let stages = (Stage::Envelope, Stage::Name);
         let read = self.dir.read(Path::new(layout::MEMBERS), KEYS_MAX_BYTES);
         let bytes = read.map_err(|error| refuse_kind(error, layout::MEMBERS, stages))?;
@@ -121,7 +123,6 @@ impl Store {
         let of_list = |refusal: Refusal| refusal.of(layout::MEMBERS);
         let document = keeper.open(&bytes, Domain::Members).map_err(of_list)?;
         let members = Members::of_document(&document).map_err(of_list)?;
-        let seen = self.state.rev(layout::MEMBERS)?;
         if members.rev < seen {
             return Err(of_list(Refusal::new(
                 Stage::Revision,

@@ -7,6 +7,7 @@ use crate::format::Refusal;
 use crate::format::Stage;
 use crate::format::layout;
 use crate::format::seal;
+use crate::git;
 use crate::git::Change;
 use crate::git::Id;
 use crate::git::Repo;

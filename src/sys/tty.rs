@@ -76,8 +76,9 @@ impl Terminal {
     /// Backspace, Ctrl-U and Ctrl-W edit it; other control characters are left out.
     pub fn ask_hidden(&self, prompt: &str) -> io::Result<Secret> {
         let held = Held::new()?;
-        self.write(prompt)?;
+        // Silence first: whoever types ahead of the question must not be echoed.
         let silence = Silence::begin(&self.tty)?;
+        self.write(prompt)?;
         let keys = Keys {
             tty: self.tty.try_clone()?,
             held,
@@ -97,8 +98,9 @@ impl Terminal {
     /// Ctrl-D elsewhere, typed twice, ends without a line end. At most `TYPED_MAX_BYTES`.
     pub fn ask_hidden_lines(&self, prompt: &str) -> io::Result<Secret> {
         let held = Held::new()?;
-        self.write(prompt)?;
+        // Silence first: whoever types ahead of the question must not be echoed.
         let silence = Silence::begin(&self.tty)?;
+        self.write(prompt)?;
         let typed = read_lines(Keys {
             tty: self.tty.try_clone()?,
             held,
