@@ -132,7 +132,12 @@ impl Store {
     /// One commit's headers and seal (F-080, F-081); when it was made, in seconds since 1970.
     pub(super) fn verify_seal(&self, repo: &Repo, id: Id) -> Result<i64, Error> {
         let of_commit = |refusal: Refusal| refusal.of(&id.to_string());
-        let commit = repo.commit(id)?;
+        let commit = repo.commit(id).map_err(|error| match error {
+            git::Error::Damaged { .. } | git::Error::TooLarge { .. } => {
+                of_commit(Refusal::new(Stage::Seal, error.to_string())).into()
+            }
+            other => Error::from(other),
+        })?;
         if let Some(foreign) = &commit.foreign {
             let reason = format!("it has what no commit of vault has: {foreign}");
             return Err(of_commit(Refusal::new(Stage::Seal, reason)).into());
