@@ -187,7 +187,7 @@ fn without_traces(editor: &OsStr) -> OsString {
 
 fn no_ram() -> Failure {
     Failure::failed("there is no folder in RAM for the file to edit, and a disk would keep it")
-        .hint("vault tag changes metadata, vault add -f the secret")
+        .hint("change metadata with: vault tag NAME; the secret with: vault add -f NAME")
 }
 
 /// Refuses what an editor would spoil.

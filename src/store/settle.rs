@@ -6,6 +6,7 @@ use crate::format::ENTRY_MAX_BYTES;
 use crate::format::Refusal;
 use crate::format::Stage;
 use crate::format::layout;
+use crate::format::layout::Place;
 use crate::format::seal;
 use crate::git;
 use crate::git::Change;
@@ -99,6 +100,8 @@ impl Store {
                 left.push(change.path.clone());
             }
         }
+        let removed = changes.iter().filter(|change| change.new.is_none());
+        self.raise_removed(removed.map(|change| change.path.as_str()))?;
         let moved: Vec<_> = changes
             .into_iter()
             .map(|change| (change.path, change.new))
@@ -106,6 +109,18 @@ impl Store {
         repo.update_index(&moved)?;
         self.state.set_shown(&head.to_string())?;
         Ok(Settled { left })
+    }
+
+    /// What was removed does not come back: its revision is one higher than the highest seen, as its writer meant (W-115).
+    /// Done twice it only leaves a gap.
+    fn raise_removed<'p>(&self, paths: impl Iterator<Item = &'p str>) -> Result<(), Error> {
+        let mut revs = Vec::new();
+        for path in paths {
+            if let Ok(Place::Entry(name)) = layout::place_of(path) {
+                revs.push((name.to_string(), self.state.rev(name.as_str())? + 1));
+            }
+        }
+        self.state.raise_revs(&revs)
     }
 
     /// Every new commit is sealed, and the head descends from the one shown (F-080, F-081, F-083).
@@ -191,7 +206,10 @@ impl Store {
     /// Finishes or drops a staged change of a store without git (W-113).
     fn follow_staged(&self) -> Result<(), Error> {
         if self.dir.stat(Path::new(layout::NEXT))?.is_some() {
-            Staged::read(&self.dir)?.apply(&self.dir)?;
+            let staged = Staged::read(&self.dir)?;
+            staged.apply(&self.dir)?;
+            self.raise_removed(staged.removed())?;
+            Staged::finish(&self.dir)?;
         }
         Ok(fs::remove_tree(&self.path().join(layout::NEXT_TEMP))?)
     }

@@ -148,8 +148,6 @@ impl Writer<'_> {
             self.commit_plain(changes)?;
             None
         };
-        let revs: Vec<_> = std::mem::take(&mut self.revs).into_iter().collect();
-        self.store.state.raise_revs(&revs)?;
         self.remember()?;
         // The mark only makes the next command look for left-overs: there are none now.
         let _ = self.lock.clear();
@@ -188,19 +186,34 @@ impl Writer<'_> {
             self.store.apply(path, content.as_deref())?;
         }
         repo.update_index(&edits)?;
+        self.raise()?;
         self.store.state.set_shown(&commit.to_string())?;
         Ok(commit)
     }
 
     fn commit_plain(&self, changes: BTreeMap<String, Option<Vec<u8>>>) -> Result<(), Error> {
-        if changes.len() == 1 {
-            for (path, content) in &changes {
-                self.store.apply(path, content.as_deref())?;
-            }
-            return Ok(());
+        if let Some((path, Some(content))) = changes.first_key_value()
+            && changes.len() == 1
+        {
+            self.store.apply(path, Some(content))?;
+            return self.raise();
         }
+        // One removal is staged as well: what is staged tells the next command whose revision to raise (W-115).
         let staged = Staged::write(&self.store.dir, changes)?;
-        staged.apply(&self.store.dir)
+        staged.apply(&self.store.dir)?;
+        self.raise()?;
+        Staged::finish(&self.store.dir)
+    }
+
+    /// Remembers the revisions of what was written and removed. This comes before the change counts as finished: whoever
+    /// finishes it after a death raises those of what is removed (W-115).
+    fn raise(&self) -> Result<(), Error> {
+        let revs: Vec<_> = self
+            .revs
+            .iter()
+            .map(|(name, rev)| (name.clone(), *rev))
+            .collect();
+        self.store.state.raise_revs(&revs)
     }
 
     /// A file that differs from the commit is somebody's work and is not overwritten.
@@ -391,7 +404,7 @@ impl Staged {
         Ok(Self { lines })
     }
 
-    /// Moves each file into its place, removes what is to go, then the staging folder. May be done again after a death.
+    /// Moves each file into its place and removes what is to go. May be done again after a death.
     pub(super) fn apply(&self, dir: &Dir) -> Result<(), Error> {
         for (number, line) in self.lines.iter().enumerate() {
             let Some((sign, path)) = line.split_at_checked(1) else {
@@ -412,6 +425,16 @@ impl Staged {
                 _ => {}
             }
         }
+        Ok(())
+    }
+
+    /// The paths that it removes.
+    pub(super) fn removed(&self) -> impl Iterator<Item = &str> {
+        self.lines.iter().filter_map(|line| line.strip_prefix('-'))
+    }
+
+    /// Removes the staging folder: the change is finished.
+    pub(super) fn finish(dir: &Dir) -> Result<(), Error> {
         Ok(fs::remove_tree(&dir.path().join(layout::NEXT))?)
     }
 }

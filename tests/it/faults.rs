@@ -110,6 +110,13 @@ const EDITOR: &str = r#"text=$(sed s/-solo$/-edited/ "$1"); printf %s "$text" > 
 /// The entry whose description changes.
 const TAGGED: &str = "f/one";
 
+impl Change {
+    /// Whether it starts an editor, which is not to meet the fault in vault's stead: then vault's first thread alone meets it.
+    fn starts_another(&self) -> bool {
+        self.args[0] == "edit"
+    }
+}
+
 /// What the store holds before each change: name and word of its secret.
 const BEFORE: [(&str, &str); 4] = [
     ("apart", "apart"),
@@ -306,18 +313,23 @@ impl Lane {
     fn plan(&self, change: &Change) -> BTreeSet<Fault> {
         self.restore();
         let log = self.world.home().with_file_name("log");
-        let output = self.strace(change, &["-y", "-o", log.to_str().unwrap()]);
+        let output = self.strace(change, &["-f", "-y", "-o", log.to_str().unwrap()]);
         assert_eq!(output.0, 0, "{}", output.1);
         let text = String::from_utf8_lossy(&std::fs::read(&log).unwrap()).into_owned();
         std::fs::remove_file(log).unwrap();
         let home = self.world.home();
-        faults_of(&text, home.to_str().unwrap())
+        faults_of(&text, home.to_str().unwrap(), change.starts_another())
     }
 
     /// Runs the change under strace.
     fn strace(&self, change: &Change, flags: &[&str]) -> (i32, String) {
         let strace = tool("strace");
-        let args: Vec<&str> = [&["-f", "-qq"], flags, &["--", VAULT], change.args].concat();
+        let follow: &[&str] = if change.starts_another() {
+            &[]
+        } else {
+            &["-f"]
+        };
+        let args: Vec<&str> = [follow, &["-qq"], flags, &["--", VAULT], change.args].concat();
         let run = self.world.program(strace, &args);
         let output = run
             .stdin(if change.stdin.is_empty() {
@@ -380,6 +392,7 @@ impl Lane {
         if code == 0 && is_old {
             return Err(format!("it said that it is done, and it is not: {stderr}"));
         }
+        let after_change = content == *new;
         let next = self
             .world
             .vault(&["add", "-f", "next"])
@@ -398,7 +411,11 @@ impl Lane {
                 self.content()
             ));
         }
-        self.leftovers().map(|()| true)
+        self.leftovers()?;
+        if after_change {
+            self.stay_removed(change)?;
+        }
+        Ok(true)
     }
 
     /// Every entry, read by the program: all secrets by one `exec`, a description by `show` where it matters.
@@ -437,6 +454,23 @@ impl Lane {
         shown["description"].as_str().unwrap_or_default().to_owned()
     }
 
+    /// The old file of a removed entry, brought back, is refused (W-115).
+    fn stay_removed(&self, change: &Change) -> Result<(), String> {
+        for (name, _) in change.after.iter().filter(|(_, word)| word.is_none()) {
+            let file = self.world.entry(name);
+            let old = self
+                .pristine
+                .join(file.strip_prefix(self.world.home()).unwrap());
+            std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+            std::fs::copy(old, file).unwrap();
+            let output = self.world.vault(&["get", name]).run();
+            if output.code != 5 || !output.stderr.contains("(revision)") {
+                return Err(format!("\"{name}\" was removed and came back: {output:?}"));
+            }
+        }
+        Ok(())
+    }
+
     /// Nothing is left behind, and git finds nothing wrong.
     fn leftovers(&self) -> Result<(), String> {
         let mut left = Vec::new();
@@ -473,7 +507,7 @@ impl Lane {
 }
 
 /// The faults that a log of strace (`-f -y`) names.
-fn faults_of(log: &str, home: &str) -> BTreeSet<Fault> {
+fn faults_of(log: &str, home: &str, is_alone: bool) -> BTreeSet<Fault> {
     let mut counts: BTreeMap<(&str, &str), usize> = BTreeMap::new();
     let mut others: BTreeSet<&str> = BTreeSet::new();
     let mut faults = BTreeSet::new();
@@ -492,7 +526,7 @@ fn faults_of(log: &str, home: &str) -> BTreeSet<Fault> {
             continue;
         }
         let first = *first.get_or_insert(pid);
-        if call == "execve" && pid != first {
+        if pid != first && (is_alone || call == "execve") {
             // Another program from here on.
             others.insert(pid);
         }
