@@ -9,6 +9,7 @@ use crate::cli::ui::Ui;
 use crate::config::Config;
 use crate::format::Name;
 use crate::format::keys::KeyFile;
+use crate::git::Repo;
 use crate::git::run::Git;
 use crate::session;
 use crate::session::Source;
@@ -169,7 +170,13 @@ impl Context {
         store: &'s Store,
         keeper: &'s dyn Keeper,
     ) -> Result<Writer<'s>, Failure> {
-        let author = || self.git(store.path()).author();
+        // A repository whose settings are odd is not where git is asked: it would read what they include, a pipe too.
+        let is_plain = |repo: &Repo| repo.dangerous_config().is_ok_and(|found| found.is_empty());
+        let folder = match &store.repo {
+            Some(repo) if is_plain(repo) => store.path(),
+            _ => Path::new("/"),
+        };
+        let author = || self.git(folder).author();
         let on_wait = || self.ui.say("waiting for another vault to finish writing");
         Ok(store.writer(keeper, self.env.now, author, on_wait)?)
     }
