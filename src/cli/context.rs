@@ -94,6 +94,10 @@ impl Context {
     /// The store that is meant: the named one, else `--store`, `AGEVAULT_STORE`, the configured default, the usual place.
     pub fn site(&self, named: Option<&str>) -> Result<Site, Failure> {
         let config = Config::load(&self.env)?;
+        if self.env.var(STORE_VARIABLE).is_none() && self.env.var_os(STORE_VARIABLE).is_some() {
+            // Else the usual store would be meant without a word.
+            return Err(Failure::failed(format!("{STORE_VARIABLE} is not UTF-8")));
+        }
         let word = named
             .or(self.store.as_deref())
             .or(self.env.var(STORE_VARIABLE));
@@ -140,8 +144,11 @@ impl Context {
     /// Opens a store as it lies there, an interrupted change included.
     pub fn open_as_is(&self, named: Option<&str>) -> Result<Opened, Failure> {
         let site = self.site(named)?;
-        let expected = self.env.var(PIN_VARIABLE);
-        let store = Store::open(&site.path, &self.env.places.state, expected)?;
+        // Set, but empty or no text: somebody meant to have the store checked, so it is held against that, and refused.
+        let mut vars = self.env.vars.iter();
+        let expected = vars.find(|(name, _)| name == PIN_VARIABLE);
+        let expected = expected.map(|(_, words)| words.to_string_lossy());
+        let store = Store::open(&site.path, &self.env.places.state, expected.as_deref())?;
         let source = Source::choose(&self.env, site.identity.as_deref());
         Ok(Opened { store, source })
     }
