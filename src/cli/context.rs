@@ -9,6 +9,7 @@ use crate::cli::ui::Ui;
 use crate::config::Config;
 use crate::format::Name;
 use crate::format::keys::KeyFile;
+use crate::git::Repo;
 use crate::git::run::Git;
 use crate::session;
 use crate::session::Source;
@@ -93,6 +94,10 @@ impl Context {
     /// The store that is meant: the named one, else `--store`, `AGEVAULT_STORE`, the configured default, the usual place.
     pub(super) fn site(&self, named: Option<&str>) -> Result<Site, Failure> {
         let config = Config::load(&self.env)?;
+        if self.env.var(STORE_VARIABLE).is_none() && self.env.var_os(STORE_VARIABLE).is_some() {
+            // Else the usual store would be meant without a word.
+            return Err(Failure::failed(format!("{STORE_VARIABLE} is not UTF-8")));
+        }
         let word = named
             .or(self.store.as_deref())
             .or(self.env.var(STORE_VARIABLE));
@@ -139,8 +144,11 @@ impl Context {
     /// Opens a store as it lies there, an interrupted change included.
     pub(super) fn open_as_is(&self, named: Option<&str>) -> Result<Opened, Failure> {
         let site = self.site(named)?;
-        let expected = self.env.var(PIN_VARIABLE);
-        let store = Store::open(&site.path, &self.env.places.state, expected)?;
+        // Set, but empty or no text: somebody meant to have the store checked, so it is held against that, and refused.
+        let mut vars = self.env.vars.iter();
+        let expected = vars.find(|(name, _)| name == PIN_VARIABLE);
+        let expected = expected.map(|(_, words)| words.to_string_lossy());
+        let store = Store::open(&site.path, &self.env.places.state, expected.as_deref())?;
         let source = Source::choose(&self.env, site.identity.as_deref());
         Ok(Opened { store, source })
     }
@@ -169,7 +177,13 @@ impl Context {
         store: &'s Store,
         keeper: &'s dyn Keeper,
     ) -> Result<Writer<'s>, Failure> {
-        let author = || self.git(store.path()).author();
+        // A repository whose settings are odd is not where git is asked: it would read what they include, a pipe too.
+        let is_plain = |repo: &Repo| repo.dangerous_config().is_ok_and(|found| found.is_empty());
+        let folder = match &store.repo {
+            Some(repo) if is_plain(repo) => store.path(),
+            _ => Path::new("/"),
+        };
+        let author = || self.git(folder).author();
         let on_wait = || self.ui.say("waiting for another vault to finish writing");
         Ok(store.writer(keeper, self.env.now, author, on_wait)?)
     }

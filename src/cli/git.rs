@@ -63,7 +63,12 @@ impl Run for Args {
             .repo
             .as_ref()
             .ok_or(store::Error::NoRepository)?;
-        let dangers = repo.dangerous_config().map_err(store::Error::from)?;
+        let mut dangers = repo.dangerous_config().map_err(store::Error::from)?;
+        for word in self.args.iter().filter_map(|word| word.to_str()) {
+            if repo.names_planted(word).map_err(store::Error::from)? {
+                dangers.push(format!("\"{word}\" is a repository inside the store"));
+            }
+        }
         if !dangers.is_empty() {
             let text = format!(
                 "git is not started, the repository could make it run other programs: {}",

@@ -42,6 +42,9 @@ use std::process::ExitCode;
 
 use clap::ArgMatches;
 use clap::Command;
+use clap::error::ContextKind;
+use clap::error::ContextValue;
+use clap::error::ErrorKind;
 
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
@@ -162,6 +165,9 @@ fn run_verb<A: Run>(matches: &ArgMatches, cx: &mut Context) -> Outcome {
         .run(cx)
 }
 
+/// A longer word than any option's name is not taken for a mistyped one.
+const OPTION_MAX_CHARS: usize = 20;
+
 /// Exit code for wrong usage.
 const USAGE: u8 = 2;
 
@@ -184,7 +190,7 @@ pub fn run(env: Env, args: &[OsString]) -> ExitCode {
     completions::answer(grammar);
     let matches = match grammar().try_get_matches_from(args) {
         Ok(matches) => matches,
-        Err(error) => return usage(&error, args),
+        Err(error) => return usage(&error, args, &ui),
     };
     let store = matches.get_one::<String>("store").cloned();
     let mut cx = Context::new(env, ui, limits, store);
@@ -241,14 +247,51 @@ Exit codes: 0 done; 1 failed; 2 usage; 3 no such entry; 4 locked or no key fits;
 
 /// What clap has to say: help and version are answers, everything else is wrong usage. `exec` answers wrong usage with
 /// 125, as a program of its kind does.
-fn usage(error: &clap::Error, args: &[OsString]) -> ExitCode {
-    let _ = error.print();
+fn usage(error: &clap::Error, args: &[OsString], ui: &Ui) -> ExitCode {
+    match secret_argument(error) {
+        Some(failure) => drop(ui.fail(&failure)),
+        None => drop(error.print()),
+    }
     if error.use_stderr() {
         let is_exec = verb_of(args).is_some_and(exec::is_called);
         ExitCode::from(if is_exec { exec::REFUSED } else { USAGE })
     } else {
         ExitCode::SUCCESS
     }
+}
+
+/// A word too many may be a secret, pasted where none is taken: it is refused without being shown once more.
+fn secret_argument(error: &clap::Error) -> Option<Failure> {
+    if !matches!(
+        error.kind(),
+        ErrorKind::UnknownArgument | ErrorKind::ValueValidation
+    ) {
+        return None;
+    }
+    let word = match (
+        error.get(ContextKind::InvalidValue),
+        error.get(ContextKind::InvalidArg),
+    ) {
+        (Some(ContextValue::String(value)), _) => value,
+        (None, Some(ContextValue::String(argument))) => argument,
+        _ => return None,
+    };
+    if word.starts_with("--") && word.len() <= OPTION_MAX_CHARS || word.is_empty() {
+        return None;
+    }
+    let text = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(argument)) if argument != word => {
+            format!(
+                "what is given for {argument} is not understood, and not shown: it may be a secret"
+            )
+        }
+        _ => "there is an argument too many; it is not shown, it may be a secret".to_owned(),
+    };
+    Some(
+        Failure::usage(text)
+            .hint("a secret comes from a prompt, from stdin or from a file, never from an argument")
+            .hint("if it was one, take it out of the shell's history; help is at: --help"),
+    )
 }
 
 /// The command that a line calls, which need not be understood otherwise: the first word that is no option of the root's.

@@ -129,6 +129,13 @@ impl Setting {
         }
     }
 
+    /// Whether its value may be the address of a repository.
+    fn is_remote(&self) -> bool {
+        ["url", "remote", "pushdefault"]
+            .iter()
+            .any(|ending| self.key.ends_with(ending))
+    }
+
     /// Whether it can do no harm.
     fn is_harmless(&self) -> bool {
         let pattern = match (&self.subsection, self.section.as_str()) {
@@ -140,10 +147,12 @@ impl Setting {
         let listed = HARMLESS.contains(&pattern.as_str())
             || self.subsection.is_none() && HARMLESS.contains(&any.as_str());
         // `ext::` and its like start a program; a dash would be an option.
-        let address = self.key.ends_with("url");
+        let address = self.is_remote();
         let plain = !self.value.contains("::") && !self.value.starts_with('-');
         let bare = self.section == "core" && self.key == "bare" && self.value != "false";
-        listed && (!address || plain) && !bare
+        // Among the keys that a `*` stands for, this one names a program.
+        let hook = self.key.ends_with("hook");
+        listed && (!address || plain) && !bare && !hook
     }
 }
 
@@ -199,6 +208,15 @@ impl Config {
             .map(|setting| setting.value.to_ascii_lowercase())
     }
 
+    /// Whether there is a remote of this name with an address of its own; else git takes the name for the address.
+    pub(super) fn has_remote(&self, name: &str) -> bool {
+        self.settings.iter().any(|setting| {
+            setting.section == "remote"
+                && setting.subsection.as_deref() == Some(name)
+                && setting.key == "url"
+        })
+    }
+
     /// What could make the git program run others or act elsewhere, each as a phrase.
     pub(super) fn dangers(&self, git: &Path) -> Result<Vec<String>, Error> {
         let settings = self
@@ -218,9 +236,49 @@ impl Config {
                 found.push(format!("the file \".git/{below}\""));
             }
         }
+        // The old homes of remotes, which git still reads.
+        for below in ["remotes", "branches"] {
+            if !disk::names(&git.join(below))?.is_empty() {
+                found.push(format!("the folder \".git/{below}\""));
+            }
+        }
+        let remotes = self.settings.iter().filter(|setting| setting.is_remote());
+        found.extend(
+            remotes
+                .filter(|setting| {
+                    !self.has_remote(&setting.value) && is_inside(&setting.value, git)
+                })
+                .map(|setting| format!("{} in \".git/config\"", setting.name())),
+        );
         found.dedup();
         Ok(found)
     }
+}
+
+/// Whether an address may be a folder of the store itself, whose hooks git would run on a push: whoever can write to the
+/// store can plant one. Other folders of this machine, by their whole path, are the user's own.
+fn is_inside(address: &str, git: &Path) -> bool {
+    let url = address
+        .get(..7)
+        .is_some_and(|scheme| scheme.eq_ignore_ascii_case("file://"));
+    let path = if url {
+        address.get(7..).unwrap_or_default()
+    } else {
+        address
+    };
+    // A path in disguise: what `%2e` stands for is not worked out here.
+    if url && path.contains('%') {
+        return true;
+    }
+    if !path.starts_with('/') {
+        // HOST:PATH and SCHEME://… go elsewhere, the rest begins at the store.
+        let host = path
+            .split_once(':')
+            .is_some_and(|(host, _)| !host.is_empty() && !host.contains('/'));
+        return url || !host;
+    }
+    let store = git.parent().unwrap_or(git);
+    disk::is_below(Path::new(path), store)
 }
 
 /// `[section]`, `[section "subsection"]`, `[section.subsection]`, and what follows.

@@ -172,6 +172,31 @@ pub(super) fn remove(path: &Path) -> Result<(), Error> {
     }
 }
 
+/// Whether a path, links followed, lies in a folder or is it; one that cannot be followed is taken to.
+pub(super) fn is_below(path: &Path, folder: &Path) -> bool {
+    match (fs::canonicalize(path), fs::canonicalize(folder)) {
+        (Ok(path), Ok(folder)) => path.starts_with(folder),
+        (Err(source), _) if is_absent(&source) => path.starts_with(folder),
+        _ => true,
+    }
+}
+
+/// Refuses a link among the folders from `git` down to `below`, itself included: what is written or removed there would be
+/// written or removed elsewhere.
+pub(super) fn refuse_links(git: &Path, below: &Path) -> Result<(), Error> {
+    let mut path = git.to_owned();
+    for component in below.components() {
+        path.push(component);
+        if stat(&path)?.is_some_and(|found| !found.is_dir()) {
+            return Err(Error::Unusual {
+                path,
+                what: "not a folder",
+            });
+        }
+    }
+    Ok(())
+}
+
 /// Whether two names are the same file.
 pub(super) fn is_same(one: &Path, other: &Path) -> Result<bool, Error> {
     let (Some(one), Some(other)) = (stat(one)?, stat(other)?) else {

@@ -10,6 +10,7 @@ use std::cell::Cell;
 use std::fs::File;
 use std::io;
 use std::io::Write;
+use std::path::Component;
 use std::path::Path;
 use std::path::PathBuf;
 use std::thread;
@@ -37,6 +38,7 @@ impl Workplace {
     /// Takes it, waiting up to two seconds for another process, and removes what a killed one left.
     pub(super) fn take(git: &Path) -> Result<Self, Error> {
         let folder = git.join("vault-tmp");
+        disk::refuse_links(git, Path::new("vault-tmp"))?;
         disk::make_folders(&folder)?;
         let path = folder.join("lock");
         let held = disk::open_lock(&path)?;
@@ -62,7 +64,10 @@ impl Workplace {
             let path = self.folder.join(&name);
             if let Some(locked) = name.strip_prefix("lock-of-") {
                 let lock = git.join(unescape(locked) + ".lock");
-                if disk::is_same(&path, &lock)? {
+                let inside = !Path::new(&unescape(locked))
+                    .components()
+                    .any(|part| !matches!(part, Component::Normal(_)));
+                if inside && disk::is_same(&path, &lock)? {
                     disk::remove(&lock)?;
                 }
             }
@@ -85,6 +90,7 @@ impl Workplace {
         let lock = git.join(format!("{below}.lock"));
         let own = self.folder.join(format!("lock-of-{}", escape(below)));
         if let Some(folder) = target.parent() {
+            disk::refuse_links(git, Path::new(below).parent().unwrap_or(Path::new("")))?;
             disk::make_folders(folder)?;
         }
         disk::remove(&own)?;

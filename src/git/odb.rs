@@ -185,6 +185,9 @@ impl Odb {
         for (id, from) in &state.new {
             let to = self.path(id);
             let folder = to.parent().unwrap_or(&self.objects);
+            if let Ok(below) = folder.strip_prefix(&self.git) {
+                disk::refuse_links(&self.git, below)?;
+            }
             if disk::rename(from, &to).is_err() {
                 disk::make_folders(folder)?;
                 disk::rename(from, &to).map_err(Error::io("name", &to))?;

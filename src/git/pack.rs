@@ -27,6 +27,13 @@ const CHAIN_MAX: usize = 4096;
 /// What a delta or its base may be at most, in bytes; a little more than the largest entry.
 const BASE_MAX_BYTES: u64 = 80 * 1024 * 1024;
 
+/// What the deltas of one object may take at most together, and what may be made on the way to it, in bytes. A real chain stays
+/// far below; without these a file of some KiB could take all the memory, or hours.
+const DELTAS_MAX_BYTES: usize = 160 * 1024 * 1024;
+const MADE_MAX_BYTES: u64 = 2 * 1024 * 1024 * 1024;
+/// The most objects whose ids begin with one byte: more than two hundred million in all.
+const BUCKET_MAX: u64 = 1 << 20;
+
 /// One pack and its index, open.
 pub(super) struct Pack {
     path: PathBuf,
@@ -92,7 +99,7 @@ impl Pack {
             return Ok(None);
         }
         let length = high - low;
-        if high > self.count || length > u64::from(u32::MAX) / 20 {
+        if high > self.count || length > BUCKET_MAX {
             return Err(self.damaged("its index is out of order"));
         }
         let mut names = vec![0; usize::try_from(length * 20).unwrap_or(0)];
@@ -132,6 +139,7 @@ impl Pack {
     pub(super) fn read(&self, at: u64, max_bytes: u64) -> Result<(Kind, Vec<u8>), Error> {
         let mut deltas: Vec<Vec<u8>> = Vec::new();
         let mut at = at;
+        let (mut held, mut made) = (0_usize, 0_u64);
         let (kind, mut bytes) = loop {
             // The object itself has the caller's limit, what it is made from a wider one.
             let limit = if deltas.is_empty() {
@@ -143,7 +151,13 @@ impl Pack {
                 Found::Whole(kind, bytes) => break (kind, bytes),
                 Found::Delta { base, delta } => {
                     let size = delta::result_size(&delta);
-                    self.check_size(size.ok_or_else(|| self.damaged("a delta is cut"))?, limit)?;
+                    let size = size.ok_or_else(|| self.damaged("a delta is cut"))?;
+                    self.check_size(size, limit)?;
+                    held = held.saturating_add(delta.len());
+                    made = made.saturating_add(size);
+                    if held > DELTAS_MAX_BYTES || made > MADE_MAX_BYTES {
+                        return Err(self.damaged("its deltas make too much"));
+                    }
                     deltas.push(delta);
                     at = base;
                 }

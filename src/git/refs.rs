@@ -170,6 +170,8 @@ impl Move<'_> {
         let line = format!("{old} {} {}\t{why}\n", self.to, self.who);
         let logs = git.join("logs");
         let paths = vec![logs.join("HEAD"), logs.join(&self.from.branch)];
+        let folder = Path::new("logs").join(&self.from.branch);
+        disk::refuse_links(git, folder.parent().unwrap_or(Path::new("logs")))?;
         for path in &paths {
             disk::append(path, line.as_bytes())?;
         }

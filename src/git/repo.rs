@@ -97,6 +97,27 @@ impl Repo {
         self.config()?.dangers(&self.git)
     }
 
+    /// Whether a word on git's command line would be taken for a repository that lies in the store's folder: git runs the
+    /// hooks of one that it pushes to. A store holds none; whoever can write to it can plant one.
+    pub fn names_planted(&self, word: &str) -> Result<bool, Error> {
+        if self.config()?.has_remote(word) {
+            return Ok(false);
+        }
+        for ending in ["", ".git"] {
+            let folder = self.store.join(format!("{word}{ending}"));
+            if folder.components().eq(self.store.components()) {
+                continue;
+            }
+            for mark in ["HEAD", ".git"] {
+                if disk::stat(&folder.join(mark))?.is_some() && disk::is_below(&folder, &self.store)
+                {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+
     /// The branch that HEAD names, and its commit.
     pub fn head(&self) -> Result<Head, Error> {
         refs::head(&self.git)

@@ -35,6 +35,8 @@ const TAMED: &[&str] = &[
     "fetch.recurseSubmodules=false",
     "push.recurseSubmodules=no",
     "log.showSignature=false",
+    // Where ".git" is broken, the store's own folder is not taken for a repository: its settings are nobody's.
+    "safe.bareRepository=explicit",
 ];
 
 /// Variables that no child sees; `GIT_*` aside.

@@ -361,7 +361,7 @@ impl Store {
 ///
 /// File `N` of the folder holds the new content of line N of `paths`; a line that begins with `-` is a path to remove.
 pub(super) struct Staged {
-    lines: Vec<String>,
+    list: String,
 }
 
 /// The list of paths in the staging folder.
@@ -387,9 +387,10 @@ impl Staged {
                 None => lines.push(format!("-{path}")),
             }
         }
-        dir.replace(&temp.join(PATHS), lines.join("\n").as_bytes())?;
+        let list = lines.join("\n");
+        dir.replace(&temp.join(PATHS), list.as_bytes())?;
         dir.rename(temp, Path::new(layout::NEXT))?;
-        Ok(Self { lines })
+        Ok(Self { list })
     }
 
     /// Reads the list of a change that became the truth and was not finished.
@@ -397,16 +398,13 @@ impl Staged {
         let list = dir
             .read(&Path::new(layout::NEXT).join(PATHS), PATHS_MAX_BYTES)?
             .unwrap_or_default();
-        let lines = String::from_utf8_lossy(&list)
-            .lines()
-            .map(str::to_owned)
-            .collect();
-        Ok(Self { lines })
+        let list = String::from_utf8_lossy(&list).into_owned();
+        Ok(Self { list })
     }
 
     /// Moves each file into its place and removes what is to go. May be done again after a death.
     pub(super) fn apply(&self, dir: &Dir) -> Result<(), Error> {
-        for (number, line) in self.lines.iter().enumerate() {
+        for (number, line) in self.list.lines().enumerate() {
             let Some((sign, path)) = line.split_at_checked(1) else {
                 continue;
             };
@@ -430,7 +428,7 @@ impl Staged {
 
     /// The paths that it removes.
     pub(super) fn removed(&self) -> impl Iterator<Item = &str> {
-        self.lines.iter().filter_map(|line| line.strip_prefix('-'))
+        self.list.lines().filter_map(|line| line.strip_prefix('-'))
     }
 
     /// Removes the staging folder: the change is finished.

@@ -22,6 +22,9 @@ use super::Stat;
 /// From this many folders on, listing them is shared among the cores.
 const PARALLEL_FROM: usize = 16;
 
+/// The most folders within folders that are looked into: a name has at most 32 components.
+const DEPTH_MAX: usize = 33;
+
 /// One thing found below a folder.
 #[derive(Clone, Debug)]
 pub struct Found {
@@ -81,6 +84,7 @@ pub fn walk_with<T: Send>(
 ) -> Result<Vec<T>> {
     let mut all = Vec::new();
     let mut level = vec![PathBuf::new()];
+    let mut depth = 0;
     while !level.is_empty() {
         let listed = super::parallel(&level, PARALLEL_FROM, |folder| {
             let skip = if folder.as_os_str().is_empty() {
@@ -97,7 +101,9 @@ pub fn walk_with<T: Send>(
             all.extend(things);
             next.extend(folders);
         }
-        level = next;
+        depth += 1;
+        // What lies deeper has no name that anything of ours could have, and its path may be too long to be opened.
+        level = if depth > DEPTH_MAX { Vec::new() } else { next };
     }
     Ok(all)
 }
