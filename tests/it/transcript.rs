@@ -428,7 +428,7 @@ fn hints(line: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut rest = line;
     while let Some((_, after)) = rest.split_once(": vault ") {
-        let end = after.find(['"', ';', ')', ',']).unwrap_or(after.len());
+        let end = after.find(['"', ';', ')', ',', '|']).unwrap_or(after.len());
         let words = after[..end].trim_end();
         // What is filled in is some word; a hint made of nothing else names no command.
         let filled = words
@@ -462,6 +462,8 @@ fn examples_run() {
         if name == "init" {
             let _ = fs::remove_dir_all(world.store());
             let _ = fs::remove_dir_all(world.state());
+        } else if line == "vault generate web/forum" {
+            let _ = world.vault(&["rm", "-f", "web/forum"]).run().ok();
         } else if line.ends_with("work:github/ci") && name == "cp" {
             let _ = world.vault(&["rm", "-f", "work:github/ci"]).run().ok();
         } else if line.starts_with("vault store add") {
