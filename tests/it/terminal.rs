@@ -175,7 +175,9 @@ fn an_entry_is_picked_by_typing() {
     }
     let mut pty = vault(&world, &["get"]);
     pty.expect("npm/publish", SOON);
-    pty.send("npmpub\r");
+    pty.send("npmpub");
+    pty.expect("1/3", SOON);
+    pty.send("\r");
     pty.expect(&secret("npm/publish"), SOON);
     let _ = ends(pty, 0);
     let mut pty = vault(&world, &["get"]);
