@@ -124,7 +124,7 @@ impl From<session::Error> for Failure {
             Error::NoKeyFits { .. } => {
                 Self::new(LOCKED, text).hint("name another identity with AGEVAULT_IDENTITY")
             }
-            Error::WrongPassphrase(_) | Error::Identity { .. } => Self::new(LOCKED, text),
+            Error::WrongPassphrase(_) | Error::Unanswered { .. } | Error::Identity { .. } => Self::new(LOCKED, text),
             Error::CannotAsk(_) => Self::new(LOCKED, text)
                 .hint("AGEVAULT_PASSPHRASE_CMD names a program that prints it; AGEVAULT_KEY holds an identity itself"),
             Error::Store(error) => error.into(),
