@@ -149,7 +149,8 @@ impl Context {
         let expected = vars.find(|(name, _)| name == PIN_VARIABLE);
         let expected = expected.map(|(_, words)| words.to_string_lossy());
         let store = Store::open(&site.path, &self.env.places.state, expected.as_deref())?;
-        let source = Source::choose(&self.env, site.identity.as_deref());
+        let identity = site.identity.or_else(|| store.state.identity());
+        let source = Source::choose(&self.env, identity.as_deref());
         Ok(Opened { store, source })
     }
 
