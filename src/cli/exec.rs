@@ -143,7 +143,7 @@ impl Args {
             }
             let opened = cx.open(store.as_deref())?;
             let keys = cx.unlock(&opened)?;
-            let found = collect(cx, &opened, &keys, &here, filter.as_ref())?;
+            let found = collect(&opened, &keys, &here, filter.as_ref())?;
             wanted.extend(found.into_iter().map(|one| one.of_store(store.as_deref())));
         }
         let expired = match (self.skip_expired, self.allow_expired) {
@@ -271,7 +271,6 @@ impl Asked {
 
 /// Opens what is asked for by name, and what the filter accepts. The index finds candidates; the verified headers decide.
 fn collect(
-    cx: &Context,
     opened: &Opened,
     keys: &KeyFile,
     asked: &[&Asked],
