@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use crate::cli::failure::Failure;
 use crate::cli::failure::NO_ENTRY;
+use crate::cli::failure::REFUSED;
 use crate::cli::ui::Ui;
 use crate::config::Config;
 use crate::format::Name;
@@ -149,7 +150,8 @@ impl Context {
         let expected = vars.find(|(name, _)| name == PIN_VARIABLE);
         let expected = expected.map(|(_, words)| words.to_string_lossy());
         let store = Store::open(&site.path, &self.env.places.state, expected.as_deref())?;
-        let source = Source::choose(&self.env, site.identity.as_deref());
+        let identity = site.identity.or_else(|| store.state.identity());
+        let source = Source::choose(&self.env, identity.as_deref());
         Ok(Opened { store, source })
     }
 
@@ -215,6 +217,11 @@ impl Context {
 
     /// The failure for a name that is not there, with a guess at what was meant.
     pub(super) fn no_entry(store: &Store, name: &Name) -> Failure {
+        if store.is_committed(name) && !store.has(name).unwrap_or(true) {
+            let text = format!("the file of \"{name}\" is missing, and vault did not remove it");
+            return Failure::new(REFUSED, text)
+                .hint("write it again from the last commit with: vault doctor --repair");
+        }
         let failure = Failure::new(NO_ENTRY, format!("there is no entry \"{name}\""));
         let names = store.names().unwrap_or_default();
         if names

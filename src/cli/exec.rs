@@ -25,6 +25,7 @@ use crate::format::keys::KeyFile;
 use crate::policy::select::DEFAULT_PROFILE;
 use crate::policy::select::Filter;
 use crate::policy::variable;
+use crate::store;
 use crate::store::Entry;
 use crate::sys::fs;
 use crate::sys::process;
@@ -142,7 +143,8 @@ impl Args {
             }
             let opened = cx.open(store.as_deref())?;
             let keys = cx.unlock(&opened)?;
-            wanted.extend(collect(cx, &opened, &keys, &here, filter.as_ref())?);
+            let found = collect(&opened, &keys, &here, filter.as_ref())?;
+            wanted.extend(found.into_iter().map(|one| one.of_store(store.as_deref())));
         }
         let expired = match (self.skip_expired, self.allow_expired) {
             (true, _) => Expired::Skip,
@@ -269,14 +271,13 @@ impl Asked {
 
 /// Opens what is asked for by name, and what the filter accepts. The index finds candidates; the verified headers decide.
 fn collect(
-    cx: &Context,
     opened: &Opened,
     keys: &KeyFile,
     asked: &[&Asked],
     filter: Option<&Filter>,
 ) -> Result<Vec<Wanted>, Failure> {
     let candidates = match filter {
-        Some(filter) => candidates(cx, opened, keys, filter)?,
+        Some(filter) => candidates(opened, keys, filter)?,
         None => Vec::new(),
     };
     for one in asked {
@@ -308,15 +309,21 @@ fn collect(
 }
 
 /// The names that the index, brought up to date, has for a filter.
-fn candidates(
-    cx: &Context,
-    opened: &Opened,
-    keys: &KeyFile,
-    filter: &Filter,
-) -> Result<Vec<Name>, Failure> {
+fn candidates(opened: &Opened, keys: &KeyFile, filter: &Filter) -> Result<Vec<Name>, Failure> {
     let mut catalogue = opened.store.catalogue()?;
-    for (_, error) in opened.store.refresh(keys, &mut catalogue)? {
-        cx.ui.warn(&Failure::from(error).message);
+    let is_in_folder = |name: &Name| {
+        filter
+            .under
+            .as_ref()
+            .is_none_or(|under| name.is_under(under))
+    };
+    for (name, error) in opened.store.refresh(keys, &mut catalogue)? {
+        // Whether it is one of those that are meant, a refused entry cannot say. One that is gone by now is none.
+        if is_in_folder(&name) && !matches!(error, store::Error::NoEntry(_)) {
+            return Err(
+                Failure::from(error).hint("to leave it out, choose entries by name: -e NAME")
+            );
+        }
     }
     let meant = catalogue
         .known

@@ -6,6 +6,7 @@ use crate::exec::plan::Refused;
 use crate::format::Refusal;
 use crate::format::Stage;
 use crate::format::name::BadName;
+use crate::git;
 use crate::policy::release::Denied;
 use crate::session;
 use crate::store;
@@ -23,6 +24,9 @@ pub(super) const LOCKED: u8 = 4;
 pub(super) const REFUSED: u8 = 5;
 /// Expired.
 pub(super) const EXPIRED: u8 = 6;
+
+/// What to do about a full disk.
+const NO_ROOM: &str = "nothing was lost: make room and try again";
 
 /// What a person reads when a command fails, and what a script sees.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,6 +92,11 @@ impl From<store::Error> for Failure {
             Error::Diverged(_) => {
                 Self::failed(text).hint("see what is different with: vault doctor")
             }
+            Error::Git(git::Error::Io { source, .. })
+                if source.kind() == std::io::ErrorKind::StorageFull =>
+            {
+                Self::failed(text).hint(NO_ROOM)
+            }
             Error::TooLarge | Error::HeaderTooLarge | Error::NoRepository | Error::Git(_) => {
                 Self::failed(text)
             }
@@ -124,7 +133,7 @@ impl From<session::Error> for Failure {
             Error::NoKeyFits { .. } => {
                 Self::new(LOCKED, text).hint("name another identity with AGEVAULT_IDENTITY")
             }
-            Error::WrongPassphrase(_) | Error::Identity { .. } => Self::new(LOCKED, text),
+            Error::WrongPassphrase(_) | Error::Unanswered { .. } | Error::Identity { .. } => Self::new(LOCKED, text),
             Error::CannotAsk(_) => Self::new(LOCKED, text)
                 .hint("AGEVAULT_PASSPHRASE_CMD names a program that prints it; AGEVAULT_KEY holds an identity itself"),
             Error::Store(error) => error.into(),
@@ -136,9 +145,7 @@ impl From<fs::Error> for Failure {
     fn from(error: fs::Error) -> Self {
         let failure = Self::failed(error.to_string());
         match error.source.kind() {
-            std::io::ErrorKind::StorageFull => {
-                failure.hint("nothing was lost: make room and try again")
-            }
+            std::io::ErrorKind::StorageFull => failure.hint(NO_ROOM),
             _ => failure,
         }
     }

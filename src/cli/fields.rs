@@ -82,6 +82,20 @@ impl Fields {
                 field.clone_from(given);
             }
         }
+        let words = [
+            (&self.scopes, "--scope"),
+            (&self.profiles, "--profile"),
+            (&self.tags, "--tag"),
+        ];
+        if let Some((_, flag)) = words
+            .iter()
+            .find(|(list, _)| list.iter().any(String::is_empty))
+        {
+            return Err(
+                Failure::usage(format!("{flag} takes a word, and an empty one is given"))
+                    .hint("clear a list with: vault tag NAME --unset FIELD"),
+            );
+        }
         let lists = [
             (&self.scopes, &mut header.scopes),
             (&self.profiles, &mut header.profiles),

@@ -8,6 +8,7 @@ use crate::cli::Outcome;
 use crate::cli::Run;
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
+use crate::cli::failure::LOCKED;
 use crate::crypto::Prompt;
 use crate::crypto::identity::generate_identity;
 use crate::crypto::recipient::Recipient;
@@ -28,7 +29,8 @@ const RECOVERY: &str = "recovery";
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
 The identity is this machine's key. It is protected by a passphrase unless --no-passphrase says otherwise, or an existing age
-identity or SSH key is used. An identity that is there already is used and never overwritten.
+identity or SSH key is used, which this device then remembers for this store. An identity that is there already is used and
+never overwritten.
 
 Examples:
   vault init
@@ -73,6 +75,7 @@ impl Run for Args {
         let author = (!self.no_git).then(|| cx.git(&path));
         let identity = self.identity(cx, site.identity.as_deref())?;
         let recovery = self.recovery(cx)?;
+        identity.write()?;
         let mut members = vec![(member, identity.recipient.clone())];
         members.extend(
             recovery
@@ -87,6 +90,11 @@ impl Run for Args {
             now: cx.env.now,
             git: author,
         })?;
+        if self.identity.is_some()
+            && let Err(error) = founding.store.state.set_identity(&identity.path)
+        {
+            cx.ui.warn(&Failure::from(error).message);
+        }
         self.report(
             cx,
             &founding,
@@ -101,11 +109,24 @@ impl Run for Args {
     }
 }
 
-/// The member's identity: where it is, and whether it was made just now.
+/// The member's identity: where it is, and its file's text if it is a new one.
 struct Identity {
     path: PathBuf,
     recipient: Recipient,
-    is_new: bool,
+    new: Option<Secret>,
+}
+
+impl Identity {
+    /// Writes a new identity; only when nothing is left to be asked, so that whoever gives up has made nothing.
+    fn write(&self) -> Result<(), Failure> {
+        let Some(text) = &self.new else {
+            return Ok(());
+        };
+        let folder = self.path.parent().unwrap_or(Path::new("/"));
+        let name = self.path.file_name().unwrap_or_default();
+        fs::make_private(folder)?.create(Path::new(name), text.expose())?;
+        Ok(())
+    }
 }
 
 impl Args {
@@ -146,7 +167,7 @@ impl Args {
         Ok(Identity {
             path,
             recipient,
-            is_new: false,
+            new: None,
         })
     }
 
@@ -158,15 +179,10 @@ impl Args {
         };
         let created = whole_seconds(cx.env.now).to_string();
         let (text, recipient) = generate_identity(passphrase.as_ref(), &created)?;
-        let (folder, name) = (
-            path.parent().unwrap_or(Path::new("/")),
-            path.file_name().unwrap_or_default(),
-        );
-        fs::make_private(folder)?.create(Path::new(name), text.expose())?;
         Ok(Identity {
             path,
             recipient,
-            is_new: true,
+            new: Some(text),
         })
     }
 
@@ -209,7 +225,7 @@ impl Args {
         } else {
             "protected by your passphrase"
         };
-        if identity.is_new {
+        if identity.new.is_some() {
             ui.say(&format!(
                 "made the identity {}, {protected}",
                 identity.path.display()
@@ -237,8 +253,11 @@ impl Args {
 fn new_passphrase(cx: &Context) -> Result<Secret, Failure> {
     let asking = Asking::new(&cx.env);
     let nobody = || {
-        Failure::new(super::failure::LOCKED, "there is no terminal to ask for a passphrase on")
-            .hint("--no-passphrase makes an identity without one; AGEVAULT_PASSPHRASE_CMD names a program that prints it")
+        match asking.unanswered() {
+        Some(reason) => Failure::new(LOCKED, format!("a passphrase is needed, and {reason}; nothing is made")),
+        None => Failure::new(LOCKED, "there is no terminal to ask for a passphrase on")
+            .hint("--no-passphrase makes an identity without one; AGEVAULT_PASSPHRASE_CMD names a program that prints it"),
+    }
     };
     let first = asking
         .passphrase("New passphrase for this machine's identity")

@@ -24,6 +24,11 @@ pub trait Prompt: Send + Sync {
     fn can_repeat(&self) -> bool {
         false
     }
+
+    /// Why the last question was not answered, as the end of a sentence; `None` when there was nobody to ask.
+    fn unanswered(&self) -> Option<String> {
+        None
+    }
 }
 
 /// Nobody to ask: every question stays unanswered.

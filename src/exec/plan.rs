@@ -20,6 +20,17 @@ pub struct Wanted {
     pub secret: Secret,
 }
 
+impl Wanted {
+    /// The same with its store before its name, where it was named with one: two stores may have entries of one name.
+    #[must_use]
+    pub fn of_store(mut self, store: Option<&str>) -> Self {
+        if let Some(store) = store {
+            self.header.name = format!("{store}:{}", self.header.name);
+        }
+        self
+    }
+}
+
 /// What to do with an expired entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expired {

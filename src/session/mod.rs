@@ -57,6 +57,13 @@ pub enum Error {
     WrongPassphrase(String),
     /// A passphrase is needed and nobody can be asked.
     CannotAsk(String),
+    /// A passphrase is needed and whoever was asked gave none.
+    Unanswered {
+        /// Where the identity came from.
+        source: String,
+        /// Why there is none, as the end of a sentence.
+        reason: String,
+    },
     /// The identity could not be used.
     Identity {
         /// Where it came from.
@@ -87,6 +94,9 @@ impl fmt::Display for Error {
                 f,
                 "{source} needs a passphrase, and there is no terminal to ask on"
             ),
+            Self::Unanswered { source, reason } => {
+                write!(f, "{source} needs a passphrase, and {reason}")
+            }
             Self::Identity { source, error } => {
                 write!(f, "the identity in {source} cannot be used: {error}")
             }
@@ -104,7 +114,7 @@ impl<E: Into<store::Error>> From<E> for Error {
 }
 
 impl Source {
-    /// The first that applies: `AGEVAULT_KEY`, `AGEVAULT_IDENTITY`, the store's own in the configuration, the usual file.
+    /// The first that applies: `AGEVAULT_KEY`, `AGEVAULT_IDENTITY`, the store's own (`configured`), the usual file.
     pub fn choose(env: &Env, configured: Option<&Path>) -> Self {
         if let Some(key) = env.var("AGEVAULT_KEY") {
             return Self::Variable(Secret::copy_of(key.as_bytes()));
@@ -152,7 +162,7 @@ impl Source {
                 from_file(&bytes, &label, prompt)
             }
         };
-        loaded.map_err(|error| unlocked_error(&label, error))
+        loaded.map_err(|error| unlocked_error(&label, error, prompt))
     }
 }
 
@@ -176,13 +186,13 @@ pub fn unlock_silently(store: &Store, source: &Source) -> Option<KeyFile> {
 fn open(store: &Store, source: &Source, prompt: &Arc<dyn Prompt>) -> Result<KeyFile, Error> {
     let identities = source.load(prompt)?;
     if let Some(member) = store.state.member()
-        && let Some(keys) = try_member(store, source, &identities, &member)?
+        && let Some(keys) = try_member(store, (source, &identities, prompt), &member)?
     {
         return Ok(keys);
     }
     let members = store.key_files()?;
     for member in &members {
-        if let Some(keys) = try_member(store, source, &identities, member)? {
+        if let Some(keys) = try_member(store, (source, &identities, prompt), member)? {
             // Only a hint: a device that cannot write it tries the key files one by one the next time, too.
             let _ = store.state.set_member(member);
             return Ok(keys);
@@ -197,8 +207,7 @@ fn open(store: &Store, source: &Source, prompt: &Arc<dyn Prompt>) -> Result<KeyF
 /// The keys, if the identities open this member's key file.
 fn try_member(
     store: &Store,
-    source: &Source,
-    identities: &Identities,
+    (source, identities, prompt): (&Source, &Identities, &Arc<dyn Prompt>),
     member: &str,
 ) -> Result<Option<KeyFile>, Error> {
     let Some(bytes) = store.key_file(member)? else {
@@ -210,7 +219,7 @@ fn try_member(
         Ok(plain) => plain,
         Err(crypto::Error::KeyMismatch) => return Ok(None),
         Err(error @ (crypto::Error::WrongPassphrase | crypto::Error::NeedPassphrase)) => {
-            return Err(unlocked_error(&source.label(), error));
+            return Err(unlocked_error(&source.label(), error, prompt));
         }
         Err(error) => {
             let refusal = Refusal::new(Stage::Member, format!("it does not decrypt: {error}"));
@@ -244,10 +253,16 @@ fn from_file(bytes: &Secret, label: &str, prompt: &Arc<dyn Prompt>) -> crypto::R
     }
 }
 
-fn unlocked_error(source: &str, error: crypto::Error) -> Error {
+fn unlocked_error(source: &str, error: crypto::Error, prompt: &Arc<dyn Prompt>) -> Error {
     match error {
         crypto::Error::WrongPassphrase => Error::WrongPassphrase(source.to_owned()),
-        crypto::Error::NeedPassphrase => Error::CannotAsk(source.to_owned()),
+        crypto::Error::NeedPassphrase => match prompt.unanswered() {
+            None => Error::CannotAsk(source.to_owned()),
+            Some(reason) => Error::Unanswered {
+                source: source.to_owned(),
+                reason,
+            },
+        },
         error => Error::Identity {
             source: source.to_owned(),
             error,

@@ -1,6 +1,8 @@
 //! Asking for a passphrase: a program named by `AGEVAULT_PASSPHRASE_CMD`, else the terminal, else nobody.
 
 use std::ffi::OsString;
+use std::io;
+use std::sync::Mutex;
 
 use crate::crypto::Prompt;
 use crate::secret::Secret;
@@ -17,6 +19,7 @@ pub struct Asking {
     vars: Vec<(OsString, OsString)>,
     is_unattended: bool,
     term: Option<OsString>,
+    unanswered: Mutex<Option<String>>,
 }
 
 impl Asking {
@@ -27,7 +30,24 @@ impl Asking {
             vars: env.vars.clone(),
             is_unattended: env.is_unattended(),
             term: env.var_os("TERM").map(ToOwned::to_owned),
+            unanswered: Mutex::new(None),
         }
+    }
+
+    /// The answer; why there is none is kept for `unanswered`.
+    fn answer(
+        &self,
+        answer: io::Result<Secret>,
+        why: impl FnOnce(io::Error) -> String,
+    ) -> Option<Secret> {
+        let (answer, reason) = match answer {
+            Ok(secret) => (Some(secret), None),
+            Err(error) => (None, Some(why(error))),
+        };
+        if let Ok(mut unanswered) = self.unanswered.lock() {
+            *unanswered = reason;
+        }
+        answer
     }
 
     fn terminal(&self) -> Option<Terminal> {
@@ -46,9 +66,16 @@ impl Prompt for Asking {
             let vars: Vec<_> = kept
                 .map(|(key, value)| (key.as_os_str(), value.as_os_str()))
                 .collect();
-            return process::capture(command, &vars).ok();
+            let failed = |error| format!("the program of {COMMAND_VARIABLE} failed: {error}");
+            return self.answer(process::capture(command, &vars), failed);
         }
-        self.terminal()?.ask_hidden(&format!("{what}: ")).ok()
+        let typed = self.terminal()?.ask_hidden(&format!("{what}: "));
+        self.answer(typed, |error| match error.kind() {
+            io::ErrorKind::Interrupted | io::ErrorKind::UnexpectedEof => {
+                "none was typed".to_owned()
+            }
+            _ => format!("the terminal failed: {error}"),
+        })
     }
 
     fn message(&self, text: &str) {
@@ -59,5 +86,9 @@ impl Prompt for Asking {
 
     fn can_repeat(&self) -> bool {
         self.command.is_none()
+    }
+
+    fn unanswered(&self) -> Option<String> {
+        self.unanswered.lock().ok()?.clone()
     }
 }

@@ -106,6 +106,16 @@ impl Store {
             .is_some())
     }
 
+    /// Whether the last commit has an entry, whatever lies in the work tree.
+    pub fn is_committed(&self, name: &Name) -> bool {
+        let blob = || {
+            let repo = self.repo.as_ref()?;
+            let commit = repo.head().ok()?.commit?;
+            repo.blob_at(commit, &layout::path_of(name)).ok()?
+        };
+        blob().is_some()
+    }
+
     /// The names of all entries, sorted. Files that are not entries are passed over; `doctor` reports them.
     pub fn names(&self) -> Result<Vec<Name>, Error> {
         super::names_at(self.path())

@@ -4,6 +4,9 @@
 //! rollback, and no entry. Every file is replaced atomically.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -35,7 +38,6 @@ pub struct State {
 impl State {
     /// The state of the store at a canonical path. Nothing is made yet.
     pub fn of_store(state_home: &Path, store: &Path) -> Self {
-        use std::os::unix::ffi::OsStrExt;
         let digest = digest_hex(store.as_os_str().as_bytes());
         let path = state_home
             .join("stores")
@@ -100,6 +102,7 @@ impl State {
             "pin",
             "path",
             "member",
+            "identity",
             "known-keys",
             "shown",
             "index",
@@ -124,6 +127,18 @@ impl State {
         } else {
             self.set("member", member.as_bytes())
         }
+    }
+
+    /// The identity file that the store was made with, where it is not the usual one.
+    pub fn identity(&self) -> Option<PathBuf> {
+        Some(PathBuf::from(OsString::from_vec(
+            self.small("identity").ok()??,
+        )))
+    }
+
+    /// Remembers the identity file that the store was made with: the next command needs it, too.
+    pub fn set_identity(&self, path: &Path) -> Result<(), Error> {
+        self.set("identity", path.as_os_str().as_bytes())
     }
 
     /// Whether these are the encrypted bytes of the key file that was verified last, in this epoch.

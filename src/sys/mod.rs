@@ -92,7 +92,8 @@ impl Env {
     pub fn absolute(&self, path: &Path) -> PathBuf {
         match (path.strip_prefix("~"), &self.places.home) {
             (Ok(rest), Some(home)) => home.join(rest),
-            _ => self.cwd.join(path),
+            // Rejoined from its parts: "./store" is shown as people would write it.
+            _ => self.cwd.join(path).components().collect(),
         }
     }
 

@@ -61,8 +61,8 @@ fn a_passphrase_comes_from_a_program() {
     };
     assert_eq!(with("echo correct-horse").ok().text(), secret("a"));
     locked(with("printf wrong"), "passphrase");
-    locked(with("false"), "passphrase");
-    locked(with("exit 3"), "passphrase");
+    locked(with("false"), "AGEVAULT_PASSPHRASE_CMD failed");
+    locked(with("exit 3"), "exit status: 3");
     locked(with(""), "no terminal");
     locked(
         world
