@@ -93,7 +93,7 @@ impl Fields {
         {
             return Err(
                 Failure::usage(format!("{flag} takes a word, and an empty one is given"))
-                    .hint("clear a list with: vault tag NAME --unset FIELD"),
+                    .hint("clear a list with --unset, such as: vault tag NAME --unset scopes"),
             );
         }
         let lists = [
