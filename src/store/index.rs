@@ -192,7 +192,7 @@ impl Store {
             .iter()
             .map(|(header, _)| (header.name.clone(), header.rev))
             .collect();
-        self.state.raise_revs(&revs)?;
+        self.remember_revs(&revs)?;
         // The index is a hint: a device that cannot write it can still read the store.
         let _ = self.remember(&fresh);
         catalogue

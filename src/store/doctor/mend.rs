@@ -39,11 +39,16 @@ impl Store {
         mend: bool,
         on_wait: impl FnOnce(),
     ) -> Result<Report, Error> {
-        let lock = self.state.lock(on_wait)?;
+        let lock = match self.state.lock(on_wait) {
+            // Looking needs no lock where nothing can be written.
+            Err(Error::File(error)) if error.is_read_only() && !mend => None,
+            other => Some(other?),
+        };
         let mut report = Report::default();
         for round in 0..=ROUNDS {
-            let followed = self.settle_locked(&lock);
-            report.findings = followed.err().iter().map(|e| self.unfollowed(e)).collect();
+            let followed = lock.as_ref().map(|lock| self.settle_locked(lock));
+            let refused = followed.and_then(Result::err);
+            report.findings = refused.iter().map(|e| self.unfollowed(e)).collect();
             report.findings.extend(self.examine()?);
             let curable = report.findings.iter().filter(|one| one.remedy.is_some());
             let curable: Vec<Finding> = curable.cloned().collect();
