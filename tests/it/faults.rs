@@ -324,11 +324,9 @@ impl Lane {
     /// Runs the change under strace.
     fn strace(&self, change: &Change, flags: &[&str]) -> (i32, String) {
         let strace = tool("strace");
-        let follow: &[&str] = if change.starts_another() {
-            &[]
-        } else {
-            &["-f"]
-        };
+        // Twice "-f" would make one log of each thread.
+        let is_followed = flags.contains(&"-f") || change.starts_another();
+        let follow: &[&str] = if is_followed { &[] } else { &["-f"] };
         let args: Vec<&str> = [follow, &["-qq"], flags, &["--", VAULT], change.args].concat();
         let run = self.world.program(strace, &args);
         let output = run
