@@ -281,7 +281,9 @@ fn secret_argument(error: &clap::Error) -> Option<Failure> {
     }
     let text = match error.get(ContextKind::InvalidArg) {
         Some(ContextValue::String(argument)) if argument != word => {
-            format!("what is given for {argument} is not understood, and not shown: it may be a secret")
+            format!(
+                "what is given for {argument} is not understood, and not shown: it may be a secret"
+            )
         }
         _ => "there is an argument too many; it is not shown, it may be a secret".to_owned(),
     };

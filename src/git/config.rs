@@ -245,7 +245,9 @@ impl Config {
         let remotes = self.settings.iter().filter(|setting| setting.is_remote());
         found.extend(
             remotes
-                .filter(|setting| !self.has_remote(&setting.value) && is_inside(&setting.value, git))
+                .filter(|setting| {
+                    !self.has_remote(&setting.value) && is_inside(&setting.value, git)
+                })
                 .map(|setting| format!("{} in \".git/config\"", setting.name())),
         );
         found.dedup();

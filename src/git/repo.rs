@@ -109,8 +109,7 @@ impl Repo {
                 continue;
             }
             for mark in ["HEAD", ".git"] {
-                if disk::stat(&folder.join(mark))?.is_some()
-                    && disk::is_below(&folder, &self.store)
+                if disk::stat(&folder.join(mark))?.is_some() && disk::is_below(&folder, &self.store)
                 {
                     return Ok(true);
                 }
