@@ -22,6 +22,8 @@ use crate::format::SECRET_MAX_BYTES;
 use crate::format::keys::KeyFile;
 use crate::secret::Secret;
 use crate::store::Entry;
+use crate::sys::fs;
+use crate::sys::path::programs;
 use crate::sys::process;
 use crate::sys::process::Variable;
 use crate::sys::ram::RamFolder;
@@ -35,13 +37,10 @@ const FILE_MAX_BYTES: u64 = (HEADER_MAX_BYTES + SECRET_MAX_BYTES) as u64;
 const FENCE: &[u8] = b"---\n";
 /// Fields that are set by vault and not shown.
 const FIXED: [&str; 6] = ["format", "name", "rev", "created", "modified", "sig"];
-/// Where the editor's own files must not keep what was edited: these editors take the words that say so.
-const NO_TRACES: [(&str, &str); 3] = [
-    ("vim", VIM_NO_TRACES),
-    ("nvim", VIM_NO_TRACES),
-    ("gvim", VIM_NO_TRACES),
-];
-const VIM_NO_TRACES: &str = " -n -i NONE -c 'set noundofile nobackup nowritebackup'";
+/// Editors that would keep what was edited, or deleted while editing, in files of their own, and take the words that forbid
+/// it. `vim.basic` and its like are what `vi` is on many machines.
+const VIMS: [&str; 4] = ["vim", "nvim", "gvim", "rvim"];
+const VIM_NO_TRACES: &str = " -n -i NONE -c 'set nobackup nowritebackup noundofile'";
 
 /// Arguments of `edit`.
 #[derive(clap::Args, Debug)]
@@ -155,7 +154,8 @@ fn again(cx: &Context, failure: Failure) -> Result<(), Failure> {
 /// Opens the file in the user's editor and waits.
 fn editor(cx: &Context, file: &std::path::Path) -> Result<(), Failure> {
     let chosen = cx.env.var_os("VISUAL").or(cx.env.var_os("EDITOR"));
-    let editor = without_traces(chosen.unwrap_or(OsStr::new("vi")));
+    let path = cx.env.var_os("PATH").unwrap_or_default();
+    let editor = without_traces(chosen.unwrap_or(OsStr::new("vi")), path);
     let kept = cx
         .env
         .vars
@@ -176,12 +176,26 @@ fn editor(cx: &Context, file: &std::path::Path) -> Result<(), Failure> {
     .hint("choose another with VISUAL or EDITOR"))
 }
 
-/// An editor that is known to keep histories and backups is told not to.
-fn without_traces(editor: &OsStr) -> OsString {
+/// An editor that is known to keep histories and backups is told not to, by whatever name it is called.
+fn without_traces(editor: &OsStr, path: &OsStr) -> OsString {
     let mut line = editor.to_owned();
-    let program = editor.to_str().and_then(|line| line.rsplit('/').next());
-    let known = NO_TRACES.iter().find(|(name, _)| program == Some(*name));
-    line.push(known.map_or("", |(_, words)| words));
+    let program = editor
+        .to_str()
+        .and_then(|line| line.split_whitespace().next());
+    let real = program.and_then(|program| {
+        let found = if program.contains('/') {
+            Some(program.into())
+        } else {
+            programs(program, path).into_iter().next()
+        };
+        fs::canonical(&found?)
+    });
+    let is_vim = |name: &str| VIMS.contains(&name) || name.starts_with("vim.");
+    let named = program.and_then(|program| program.rsplit('/').next());
+    let real = real.as_deref().and_then(|real| real.file_name()?.to_str());
+    if named.is_some_and(is_vim) || real.is_some_and(is_vim) {
+        line.push(VIM_NO_TRACES);
+    }
     line
 }
 
@@ -360,9 +374,23 @@ mod tests {
 
     #[test]
     fn only_known_editors_get_more_words() {
-        assert_eq!(without_traces(OsStr::new("nano")), "nano");
-        assert_eq!(without_traces(OsStr::new("vim -y")), "vim -y");
-        let vim = without_traces(OsStr::new("/usr/bin/vim"));
-        assert!(vim.to_str().unwrap().contains("-i NONE"));
+        let folder = tempfile::tempdir().unwrap();
+        let (real, vi) = (folder.path().join("vim.basic"), folder.path().join("vi"));
+        fs::make_private(folder.path())
+            .unwrap()
+            .replace(std::path::Path::new("vim.basic"), b"")
+            .unwrap();
+        fs::Dir::open(folder.path())
+            .unwrap()
+            .set_mode(std::path::Path::new("vim.basic"), 0o700)
+            .unwrap();
+        std::os::unix::fs::symlink(&real, &vi).unwrap();
+        let told = |line: &str| {
+            let line = without_traces(OsStr::new(line), folder.path().as_os_str());
+            line.to_str().unwrap().contains("-i NONE")
+        };
+        assert!(!told("nano") && !told("code --wait") && !told("my-vim"));
+        assert!(told("/usr/bin/vim") && told("vim -y") && told("vi") && told("vi -u x"));
+        assert!(told(vi.to_str().unwrap()));
     }
 }

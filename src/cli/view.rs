@@ -1,5 +1,7 @@
 //! How an entry's metadata looks: as lines for a person, as JSON for a script.
 
+use std::fmt::Write;
+
 use jiff::Timestamp;
 use serde_json::Map;
 use serde_json::Value;
@@ -8,6 +10,7 @@ use crate::cli::ui::Style;
 use crate::cli::ui::Ui;
 use crate::format::Header;
 use crate::format::expiry;
+use crate::sys::tty;
 
 /// From how many days before its end on an expiry stands out.
 const SOON_DAYS: i64 = 30;
@@ -82,9 +85,22 @@ pub(super) fn json(header: &Header, now: Timestamp) -> Map<String, Value> {
         .collect()
 }
 
-/// JSON as it is printed: indented, with a fixed order of keys.
+/// JSON as it is printed: indented, with a fixed order of keys. What a terminal would obey is written as `\uXXXX`, by which a
+/// reader of JSON gets the same text.
 pub(super) fn print_json(ui: &mut Ui, value: &Value) {
-    ui.line(&serde_json::to_string_pretty(value).unwrap_or_default());
+    let text = serde_json::to_string_pretty(value).unwrap_or_default();
+    let mut safe = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if letter == '\n' || !tty::is_harmful(letter) {
+            safe.push(letter);
+            continue;
+        }
+        for unit in letter.encode_utf16(&mut [0; 2]) {
+            // Writing into a string does not fail.
+            let _ = write!(safe, "\\u{unit:04x}");
+        }
+    }
+    ui.line(&safe);
 }
 
 /// How an expiry date looks: red when past, yellow when near.

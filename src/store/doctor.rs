@@ -207,6 +207,9 @@ impl Store {
             Kind::Folder if one.path == Path::new(layout::NEXT_TEMP) => {
                 return Some(here(leftover(path)));
             }
+            Kind::Folder if fs::is_too_deep(&one.path) => {
+                return foreign("deeper than any entry: not looked into");
+            }
             Kind::Folder => return wrong_mode(&path, FOLDER_MODE).map(here),
             Kind::File => {}
         }

@@ -24,6 +24,7 @@ pub use self::stat::Kind;
 pub use self::stat::Stat;
 pub use self::walk::Found;
 pub use self::walk::Seen;
+pub use self::walk::is_too_deep;
 pub use self::walk::walk;
 pub use self::walk::walk_with;
 

@@ -28,6 +28,7 @@ use rustix::termios::SpecialCodeIndex;
 use rustix::termios::Termios;
 
 pub use self::lines::TYPED_MAX_BYTES;
+pub use self::sanitize::is_harmful;
 pub use self::sanitize::sanitize;
 
 use self::lines::Lines;

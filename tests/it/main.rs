@@ -10,6 +10,7 @@
     reason = "a test that cannot go on fails"
 )]
 
+mod abuse;
 mod adversary;
 mod age_vectors;
 mod bytes;

@@ -22,8 +22,15 @@ use super::Stat;
 /// From this many folders on, listing them is shared among the cores.
 const PARALLEL_FROM: usize = 16;
 
-/// The most folders within folders that are looked into: a name has at most 32 components.
-const DEPTH_MAX: usize = 33;
+/// The most folders within folders, and bytes of a folder's path, that are looked into: a name has at most 32 components and
+/// 1000 bytes. Deeper ones could make a path that is too long to be opened.
+const DEPTH_MAX: usize = 32;
+const PATH_MAX_BYTES: usize = 1000;
+
+/// Whether a folder below the one that is walked lies deeper than is looked into.
+pub fn is_too_deep(folder: &Path) -> bool {
+    folder.as_os_str().len() > PATH_MAX_BYTES || folder.components().count() > DEPTH_MAX
+}
 
 /// One thing found below a folder.
 #[derive(Clone, Debug)]
@@ -64,7 +71,7 @@ impl Seen<'_> {
 
 /// Everything below a folder, in no order, links not followed; folders named in `skip` at the top are passed over.
 ///
-/// A part that cannot be listed is an error: a listing that silently lacks entries is worse than none.
+/// What lies too deep for anything of ours is passed over. A part that cannot be listed is an error: a listing that silently lacks entries is worse than none.
 pub fn walk(root: &Path, skip: &[&str]) -> Result<Vec<Found>> {
     let found = |seen: &Seen<'_>| {
         Some(Found {
@@ -84,7 +91,6 @@ pub fn walk_with<T: Send>(
 ) -> Result<Vec<T>> {
     let mut all = Vec::new();
     let mut level = vec![PathBuf::new()];
-    let mut depth = 0;
     while !level.is_empty() {
         let listed = super::parallel(&level, PARALLEL_FROM, |folder| {
             let skip = if folder.as_os_str().is_empty() {
@@ -99,11 +105,9 @@ pub fn walk_with<T: Send>(
         for folder in listed {
             let (things, folders) = folder?;
             all.extend(things);
-            next.extend(folders);
+            next.extend(folders.into_iter().filter(|folder| !is_too_deep(folder)));
         }
-        depth += 1;
-        // What lies deeper has no name that anything of ours could have, and its path may be too long to be opened.
-        level = if depth > DEPTH_MAX { Vec::new() } else { next };
+        level = next;
     }
     Ok(all)
 }

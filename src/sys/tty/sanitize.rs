@@ -31,7 +31,8 @@ pub fn sanitize(text: &str) -> Cow<'_, str> {
     Cow::Owned(safe)
 }
 
-fn is_harmful(letter: char) -> bool {
+/// Whether a terminal would obey a character, or show nothing for it.
+pub fn is_harmful(letter: char) -> bool {
     match letter {
         ' '..='~' => false,
         // Letters by category that show nothing: fillers, a joiner, blanks for Braille and vowels.
