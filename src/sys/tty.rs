@@ -204,7 +204,8 @@ impl Read for Keys {
                 other => other?,
             };
             if self.held.is_caught() {
-                return Err(io::ErrorKind::Interrupted.into());
+                // Not Interrupted: readers of the standard library would try again, for ever.
+                return Err(io::ErrorKind::ConnectionReset.into());
             }
             match self.tty.read(buffer) {
                 // Not UnexpectedEof: a half-typed passphrase would count as typed.
@@ -220,6 +221,7 @@ impl Read for Keys {
 fn plain(error: io::Error) -> io::Error {
     match error.kind() {
         io::ErrorKind::ConnectionAborted => io::ErrorKind::UnexpectedEof.into(),
+        io::ErrorKind::ConnectionReset => io::ErrorKind::Interrupted.into(),
         _ => error,
     }
 }

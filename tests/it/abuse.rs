@@ -39,7 +39,7 @@ fn append(path: &Path, text: &str) {
 }
 
 #[track_caller]
-fn nothing_ran(world: &World, output: Output) {
+fn nothing_ran(world: &World, output: &Output) {
     assert!(!world.home().join(MARK).exists(), "{output:?}");
     assert_ne!(output.code, 0, "{output:?}");
 }
@@ -58,7 +58,7 @@ fn the_folder_of_the_store_is_not_taken_for_a_repository() {
     );
     fs::write(store.join("config"), config).unwrap();
     fs::remove_file(store.join(".git/HEAD")).unwrap();
-    nothing_ran(&world, world.vault(&["git", "st"]).run());
+    nothing_ran(&world, &world.vault(&["git", "st"]).run());
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn a_repository_planted_in_the_store_is_not_pushed_to() {
             .replace("HOME", world.home().to_str().unwrap());
         append(&world.store().join(".git/config"), &remote);
         let output = world.vault(&["git", "push", "origin", "main"]).run();
-        nothing_ran(&world, output.fails_with(5));
+        nothing_ran(&world, &output.fails_with(5));
     }
     let world = victim();
     plant_repository(&world, &world.store().join(".git/evil"));
@@ -92,14 +92,14 @@ fn a_repository_planted_in_the_store_is_not_pushed_to() {
     .unwrap();
     nothing_ran(
         &world,
-        world.vault(&["git", "push", "origin", "main"]).run(),
+        &world.vault(&["git", "push", "origin", "main"]).run(),
     );
     // Where there is no remote "origin", git takes the word for a path.
     let world = victim();
     plant_repository(&world, &world.store().join("origin"));
     nothing_ran(
         &world,
-        world.vault(&["git", "push", "origin", "main"]).run(),
+        &world.vault(&["git", "push", "origin", "main"]).run(),
     );
     // A folder of the user's own, elsewhere, is nobody's trick.
     let world = victim();
@@ -121,7 +121,7 @@ fn a_hook_of_the_clean_up_is_refused() {
     let hook = format!("[gc]\n\trecentObjectsHook = touch {}\n", mark(&world));
     append(&world.store().join(".git/config"), &hook);
     let output = world.vault(&["git", "gc"]).run();
-    nothing_ran(&world, output.fails_with(5).says("gc.recentobjectshook"));
+    nothing_ran(&world, &output.fails_with(5).says("gc.recentobjectshook"));
 }
 
 #[test]

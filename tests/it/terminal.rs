@@ -98,6 +98,22 @@ fn ctrl_c_at_a_prompt_leaves_the_terminal_as_it_was() {
 }
 
 #[test]
+fn a_signal_ends_every_question() {
+    let world = World::with_store();
+    for (args, question) in [
+        (&["add", "a"][..], "Secret for"),
+        (&["add", "-m", "a"], "Secret for"),
+    ] {
+        let mut pty = vault(&world, args);
+        pty.expect(question, SOON);
+        let id = rustix::process::Pid::from_raw(pty.id().cast_signed()).unwrap();
+        rustix::process::kill_process(id, rustix::process::Signal::HUP).unwrap();
+        let _ = ends(pty, 1);
+        assert!(world.names().is_empty());
+    }
+}
+
+#[test]
 fn a_replacement_is_asked_about() {
     let world = World::with_store();
     world.add("a", secret("old"));
