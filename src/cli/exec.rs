@@ -325,6 +325,10 @@ fn candidates(opened: &Opened, keys: &KeyFile, filter: &Filter) -> Result<Vec<Na
             );
         }
     }
+    if let Some(name) = opened.store.gone()?.iter().find(|name| is_in_folder(name)) {
+        return Err(Context::no_entry(&opened.store, name)
+            .hint("to leave it out, choose entries by name: -e NAME"));
+    }
     let meant = catalogue
         .known
         .iter()

@@ -290,7 +290,9 @@ fn secret_argument(error: &clap::Error) -> Option<Failure> {
     Some(
         Failure::usage(text)
             .hint("a secret comes from a prompt, from stdin or from a file, never from an argument")
-            .hint("if it was one, take it out of the shell's history; help is at: --help"),
+            .hint(
+                "if it was one, take it out of the shell's history; --help says what is expected",
+            ),
     )
 }
 

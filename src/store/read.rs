@@ -121,6 +121,41 @@ impl Store {
         super::names_at(self.path())
     }
 
+    /// The entries that the last commit has and whose file is gone from the work tree: removed by hand, or by somebody
+    /// else. A writer at work may be seen half way; it holds the lock then, and nothing counts as gone.
+    pub fn gone(&self) -> Result<Vec<Name>, Error> {
+        let Some(repo) = &self.repo else {
+            return Ok(Vec::new());
+        };
+        let Some(head) = repo.head()?.commit else {
+            return Ok(Vec::new());
+        };
+        let files = repo.files(head)?;
+        let entries = files
+            .iter()
+            .filter_map(|file| match layout::place_of(&file.path) {
+                Ok(Place::Entry(name)) => Some(name),
+                _ => None,
+            });
+        let mut gone = Vec::new();
+        for name in entries {
+            if !self.has(&name)? {
+                gone.push(name);
+            }
+        }
+        if !gone.is_empty() && self.state.is_busy() {
+            return Ok(Vec::new());
+        }
+        // The writer may have finished since.
+        let mut still = Vec::new();
+        for name in gone {
+            if !self.has(&name)? {
+                still.push(name);
+            }
+        }
+        Ok(still)
+    }
+
     /// The member list.
     pub fn members(&self, keeper: &dyn Keeper) -> Result<Members, Error> {
         let seen = self.state.rev(layout::MEMBERS)?;

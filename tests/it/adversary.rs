@@ -666,3 +666,14 @@ fn a_removed_entry_brought_back_is_refused() {
         refuses(&world, &["get", "b"], "revision");
     }
 }
+
+#[test]
+fn a_removed_file_does_not_start_a_program_without_its_token() {
+    let world = World::with_store();
+    world.add_with("a", secret("a"), &["--env", "A_TOKEN"]);
+    world.add_with("b", secret("b"), &["--env", "B_TOKEN"]);
+    fs::remove_file(world.store().join("a.age")).unwrap();
+    let refused = world.vault(&["exec", "--", "true"]).run();
+    let _ = refused.fails_with(125).says("\"a\" is missing");
+    let _ = world.vault(&["exec", "-e", "b", "--", "true"]).run().ok();
+}
