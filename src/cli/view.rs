@@ -85,7 +85,7 @@ pub(super) fn json(header: &Header, now: Timestamp) -> Map<String, Value> {
         .collect()
 }
 
-/// JSON as it is printed: indented, with a fixed order of keys. What a terminal would obey is written as `\uXXXX`, by which a
+/// JSON as it is printed: indented, with a fixed order of keys. What a terminal would obey is written as `\u` and four digits, by which a
 /// reader of JSON gets the same text.
 pub(super) fn print_json(ui: &mut Ui, value: &Value) {
     let text = serde_json::to_string_pretty(value).unwrap_or_default();

@@ -8,6 +8,8 @@ use jiff::Timestamp;
 use crate::format::ENTRY_MAX_BYTES;
 use crate::format::Header;
 use crate::format::Name;
+use crate::format::Refusal;
+use crate::format::Stage;
 use crate::format::document::Domain;
 use crate::format::header::whole_seconds;
 use crate::format::layout;
@@ -245,13 +247,22 @@ impl Writer<'_> {
 
     fn next_rev(&self, name: &Name, current: u64) -> Result<u64, Error> {
         let queued = self.revs.get(name.as_str()).copied().unwrap_or(0);
-        Ok(self
+        let highest = self
             .store
             .state
             .rev(name.as_str())?
             .max(current)
-            .max(queued)
-            + 1)
+            .max(queued);
+        // One more would be a number that no reader takes: the entry would be written and lost.
+        highest
+            .checked_add(1)
+            .filter(|next| i64::try_from(*next).is_ok())
+            .ok_or_else(|| {
+                let reason = "its revision is the highest there can be";
+                Refusal::new(Stage::Revision, reason)
+                    .of(name.as_str())
+                    .into()
+            })
     }
 
     fn check_clash(&self, name: &Name) -> Result<(), Error> {

@@ -231,3 +231,23 @@ fn json_has_nothing_that_a_terminal_obeys() {
     let value: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert_eq!(value["findings"][0]["subject"], "odd\u{9b}31m\u{202e}x");
 }
+
+#[test]
+fn a_revision_that_cannot_rise_is_refused_and_nothing_is_written() {
+    let world = victim();
+    // The shards are found by a digest of the name: every one of them says it.
+    let store = fs::read_dir(world.state().join("stores")).unwrap().next();
+    let revs = store.unwrap().unwrap().path().join("revs");
+    for number in 0..256 {
+        let line = format!("{} b\n", i64::MAX);
+        append_or_make(&revs.join(format!("{number:02x}")), &line);
+    }
+    let output = world.vault(&["add", "b"]).stdin(secret("b")).run();
+    output.fails_with(5).says("(revision)");
+    assert!(!world.entry("b").exists());
+}
+
+fn append_or_make(path: &Path, text: &str) {
+    let old = fs::read_to_string(path).unwrap_or_default();
+    fs::write(path, old + text).unwrap();
+}
