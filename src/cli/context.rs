@@ -17,6 +17,7 @@ use crate::session::Source;
 use crate::store::Store;
 use crate::store::Writer;
 use crate::store::keeper::Keeper;
+use crate::store::state::Sight;
 use crate::sys::Env;
 use crate::sys::mem::OriginalLimits;
 use crate::sys::tty::Terminal;
@@ -150,6 +151,12 @@ impl Context {
         let expected = vars.find(|(name, _)| name == PIN_VARIABLE);
         let expected = expected.map(|(_, words)| words.to_string_lossy());
         let store = Store::open(&site.path, &self.env.places.state, expected.as_deref())?;
+        if store.sight == Sight::First && expected.is_none() {
+            let words = store.epoch.fingerprint();
+            self.ui.say(&format!(
+                "first sight of this store, compare its fingerprint: {words}"
+            ));
+        }
         let identity = site.identity.or_else(|| store.state.identity());
         let source = Source::choose(&self.env, identity.as_deref());
         Ok(Opened { store, source })

@@ -29,6 +29,7 @@ use crate::format::layout;
 use crate::format::name::BadName;
 use crate::git;
 use crate::git::Repo;
+use crate::store::state::Sight;
 use crate::store::state::State;
 use crate::sys::fs;
 use crate::sys::fs::Dir;
@@ -49,6 +50,8 @@ pub struct Store {
     pub state: State,
     /// The repository, if the store has one.
     pub repo: Option<Repo>,
+    /// Whether its keys were pinned just now.
+    pub sight: Sight,
 }
 
 impl Store {
@@ -73,13 +76,14 @@ impl Store {
         };
         let epoch = Epoch::parse(&clear)?;
         let state = State::of_store(state_home, &real);
-        state.check_pin(&epoch, &clear, expected)?;
+        let sight = state.check_pin(&epoch, &clear, expected)?;
         let repo = Repo::open(&real)?;
         Ok(Self {
             dir,
             epoch,
             state,
             repo,
+            sight,
         })
     }
 

@@ -27,6 +27,15 @@ const SMALL_MAX_BYTES: u64 = 64 << 10;
 /// Most bytes of one shard of revisions.
 const SHARD_MAX_BYTES: u64 = 64 << 20;
 
+/// Whether this device knew a store's keys before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sight {
+    /// They have just been pinned: a person should compare the fingerprint.
+    First,
+    /// They were pinned before, or nothing can be remembered here.
+    Known,
+}
+
 /// The folder with what is remembered of one store.
 pub struct State {
     path: PathBuf,
@@ -60,7 +69,7 @@ impl State {
         epoch: &Epoch,
         clear: &[u8],
         expected: Option<&str>,
-    ) -> Result<(), Error> {
+    ) -> Result<Sight, Error> {
         if let Some(words) = expected {
             let expected = parse_fingerprint(words);
             if expected.ok() != Some(epoch.fingerprint()) {
@@ -73,18 +82,19 @@ impl State {
         }
         // The pin is a copy of the accepted file, so that the usual case is one comparison of bytes.
         match self.small("pin")? {
-            Some(pinned) if pinned == clear => Ok(()),
+            Some(pinned) if pinned == clear => Ok(Sight::Known),
             Some(pinned) => {
                 if Epoch::parse(&pinned)? == *epoch {
-                    return self.set("pin", clear);
+                    self.set("pin", clear)?;
+                    return Ok(Sight::Known);
                 }
                 let reason = "this device knows the store with other keys: it was replaced, or a new epoch began";
                 Err(Refusal::new(Stage::Pin, reason).of(layout::FORMAT).into())
             }
             // A device that can remember nothing sees every store for the first time, each time.
             None => match self.pin(clear) {
-                Err(Error::File(error)) if error.is_read_only() => Ok(()),
-                other => other,
+                Err(Error::File(error)) if error.is_read_only() => Ok(Sight::Known),
+                other => other.map(|()| Sight::First),
             },
         }
     }
