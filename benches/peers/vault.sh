@@ -16,10 +16,11 @@ cmd_exec() {
 cmd_insert() { echo "exec vault add $1 <\$HOME/secret" | script insert.sh; }
 prep_insert() { echo "vault rm -f $1"; }
 cmd_insert_git() {
-  export AGEVAULT_STORE=$HOME/git-store
-  vault init --no-recovery >&2 && names "$ENTRIES" | "$FILL" "$HOME/secret" >&2 && cmd_insert "$1"
+  AGEVAULT_STORE=$HOME/git-store vault init --no-recovery >&2 &&
+    names "$ENTRIES" | AGEVAULT_STORE=$HOME/git-store "$FILL" "$HOME/secret" >&2 &&
+    echo "exec vault --store $HOME/git-store add $1 <\$HOME/secret" | script insert_git.sh
 }
-prep_insert_git() { echo "vault rm -f $1"; }
+prep_insert_git() { echo "vault --store $HOME/git-store rm -f $1"; }
 cmd_list() { echo "vault ls --flat"; }
 cmd_find() { echo "vault find $1"; }
 # by metadata, as kbs2 does; vault grep looks into the secrets themselves
