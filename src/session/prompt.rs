@@ -25,9 +25,12 @@ pub struct Asking {
 impl Asking {
     /// Takes what it needs from the environment; asks nothing yet.
     pub fn new(env: &Env) -> Self {
+        let command = env.var_os(COMMAND_VARIABLE).map(ToOwned::to_owned);
+        // Only a program that is asked gets them: most look-ups ask nobody.
+        let vars = command.as_ref().map(|_| env.vars.clone());
         Self {
-            command: env.var_os(COMMAND_VARIABLE).map(ToOwned::to_owned),
-            vars: env.vars.clone(),
+            command,
+            vars: vars.unwrap_or_default(),
             is_unattended: env.is_unattended(),
             term: env.var_os("TERM").map(ToOwned::to_owned),
             unanswered: Mutex::new(None),

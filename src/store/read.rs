@@ -137,23 +137,23 @@ impl Store {
                 Ok(Place::Entry(name)) => Some(name),
                 _ => None,
             });
-        let mut gone = Vec::new();
-        for name in entries {
-            if !self.has(&name)? {
-                gone.push(name);
-            }
-        }
+        let gone = self.absent(entries)?;
         if !gone.is_empty() && self.state.is_busy() {
             return Ok(Vec::new());
         }
         // The writer may have finished since.
-        let mut still = Vec::new();
-        for name in gone {
+        self.absent(gone.into_iter())
+    }
+
+    /// Those of many names that have no file.
+    fn absent(&self, names: impl Iterator<Item = Name>) -> Result<Vec<Name>, Error> {
+        let mut absent = Vec::new();
+        for name in names {
             if !self.has(&name)? {
-                still.push(name);
+                absent.push(name);
             }
         }
-        Ok(still)
+        Ok(absent)
     }
 
     /// The member list.
