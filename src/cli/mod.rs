@@ -36,6 +36,7 @@ mod tag;
 mod ui;
 mod view;
 
+use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -188,7 +189,8 @@ pub fn run(env: Env, args: &[OsString]) -> ExitCode {
         }
     };
     completions::answer(grammar);
-    let matches = match grammar().try_get_matches_from(args) {
+    let args = &asked_for_help(args);
+    let matches = match grammar().try_get_matches_from(args.iter()) {
         Ok(matches) => matches,
         Err(error) => return usage(&error, args, &ui),
     };
@@ -198,6 +200,17 @@ pub fn run(env: Env, args: &[OsString]) -> ExitCode {
     match outcome.and_then(|code| cx.ui.finish().map(|()| code)) {
         Ok(code) => ExitCode::from(code),
         Err(failure) => cx.ui.fail(&failure),
+    }
+}
+
+/// `vault help VERB` is `vault VERB --help`, as people of git write it.
+fn asked_for_help(args: &[OsString]) -> Cow<'_, [OsString]> {
+    match args {
+        [program, help, words @ ..] if help == "help" => {
+            let program = std::slice::from_ref(program);
+            Cow::Owned([program, words, &["--help".into()]].concat())
+        }
+        _ => Cow::Borrowed(args),
     }
 }
 
