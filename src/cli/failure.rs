@@ -100,6 +100,7 @@ impl From<store::Error> for Failure {
             Error::TooLarge | Error::HeaderTooLarge | Error::NoRepository | Error::Git(_) => {
                 Self::failed(text)
             }
+            Error::RepositoryGone => Self::failed(text).hint("what can be done: vault doctor"),
             Error::File(error) => error.into(),
             Error::Crypto(error) => error.into(),
         }

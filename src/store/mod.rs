@@ -91,6 +91,11 @@ impl Store {
     pub fn path(&self) -> &Path {
         self.dir.path()
     }
+
+    /// Whether this device has seen the store with a repository, and now there is none.
+    pub fn has_lost_repository(&self) -> Result<bool, Error> {
+        Ok(self.repo.is_none() && self.state.shown()?.is_some())
+    }
 }
 
 /// The names of the entries of the store at a path, sorted, from its files alone: for completion.
@@ -145,6 +150,8 @@ pub enum Error {
     Git(git::Error),
     /// There is no history without a repository.
     NoRepository,
+    /// The store had a repository when it was last used, and now it has none.
+    RepositoryGone,
 }
 
 impl fmt::Display for Error {
@@ -180,6 +187,10 @@ impl fmt::Display for Error {
             Self::File(error) => error.fmt(f),
             Self::Crypto(error) => error.fmt(f),
             Self::Git(error) => error.fmt(f),
+            Self::RepositoryGone => write!(
+                f,
+                "the store's repository is gone: a change would have no history"
+            ),
             Self::NoRepository => {
                 write!(f, "the store has no git repository, so it keeps no history")
             }
