@@ -25,7 +25,9 @@ const LENGTH_MAX: usize = 65_536;
 /// Most words of a passphrase.
 const WORDS_MAX: usize = 1_000;
 /// Below this many bits a secret can be guessed by somebody who has its hash.
-const WEAK_BITS: f64 = 64.0;
+const WEAK_BITS: u32 = 64;
+/// So many bits choose one word of the list.
+const WORD_BITS: u32 = 11;
 /// What parts the words.
 const BETWEEN_WORDS: u8 = b'-';
 /// What a generated secret is, unless `--kind` says otherwise.
@@ -121,7 +123,7 @@ impl Run for Args {
         cx.ui.say(&format!("{done} \"{}\": {size}", target.name));
         if recipe.bits() < WEAK_BITS {
             cx.ui.warn(&format!(
-                "it has only {:.0} bits: long enough for a web form, not against somebody who can try fast",
+                "it has only {} bits: long enough for a web form, not against somebody who can try fast",
                 recipe.bits()
             ));
         }
@@ -172,15 +174,16 @@ enum Recipe {
 }
 
 impl Recipe {
-    /// How many bits of chance are in it.
-    #[allow(clippy::cast_precision_loss, reason = "small numbers")]
-    fn bits(&self) -> f64 {
-        match self {
-            Self::Characters { alphabet, length } => {
-                (alphabet.len() as f64).log2() * *length as f64
-            }
-            Self::Words(count) => 11.0 * *count as f64,
-        }
+    /// How many whole bits of chance are in it; 128 stands for all that is more. In integers: a logarithm would load the
+    /// library of mathematics at every start of the program.
+    fn bits(&self) -> u32 {
+        let (choices, times) = match self {
+            Self::Characters { alphabet, length } => (alphabet.len(), *length),
+            Self::Words(count) => (1 << WORD_BITS, *count),
+        };
+        let times = u32::try_from(times).unwrap_or(u32::MAX);
+        let all = (choices as u128).checked_pow(times);
+        all.map_or(128, |all| all.checked_ilog2().unwrap_or(0))
     }
 
     fn cook(&self, random: &mut Random<'_>) -> Result<Secret, getrandom::Error> {
@@ -336,7 +339,8 @@ mod tests {
             alphabet: b"0123456789abcdef".to_vec(),
             length: 16,
         };
-        assert!((hex.bits() - 64.0).abs() < 1e-9);
-        assert!((Recipe::Words(6).bits() - 66.0).abs() < 1e-9);
+        assert_eq!(hex.bits(), 64);
+        assert_eq!(Recipe::Words(6).bits(), 66);
+        assert_eq!(Recipe::Words(600).bits(), 128);
     }
 }
