@@ -6,7 +6,6 @@
 use crate::crypto::file;
 use crate::format::Document;
 use crate::format::ENTRY_MAX_BYTES;
-use crate::format::Epoch;
 use crate::format::HEADER_MAX_BYTES;
 use crate::format::Refusal;
 use crate::format::SECRET_MAX_BYTES;
@@ -61,12 +60,7 @@ impl Keeper for KeyFile {
             opened.or_else(|refusal| {
                 let plain = file::open_with_key(ciphertext, &past.store_key, PLAIN_MAX_BYTES);
                 let plain = plain.map_err(|_| refusal)?;
-                let writer = past.writer;
-                let epoch = Epoch {
-                    number: past.number,
-                    writer,
-                    ..self.epoch.clone()
-                };
+                let epoch = past.ended.epoch(&self.epoch.store);
                 check_size(Document::open(plain, Domain::Entry, &epoch)?)
             })
         })

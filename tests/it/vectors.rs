@@ -224,8 +224,7 @@ fn learned(device: &Device, case: &Case) -> Result<Value, Refused> {
     let store = device.open()?;
     let keys = device.unlock(&store, case)?;
     let past: Vec<Value> = keys
-        .past
-        .iter()
+        .ended()
         .map(|past| json!({"epoch": past.number, "writer": past.writer.to_string(), "last": past.last}))
         .collect();
     let members = store
