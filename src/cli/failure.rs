@@ -10,6 +10,7 @@ use crate::git;
 use crate::policy::release::Denied;
 use crate::session;
 use crate::store;
+use crate::store::people::Unfit;
 use crate::sys::fs;
 
 /// Failed for a reason without a code of its own.
@@ -88,6 +89,8 @@ impl From<store::Error> for Failure {
             }
             Error::BadName(_) => Self::usage(text),
             Error::Refused(refusal) => refusal.into(),
+            Error::Renewed => Self::failed(text).hint("run the same again"),
+            Error::Unfit(unfit) => unfit.into(),
             Error::ReadOnly => Self::new(LOCKED, text).hint("ask a member who may write"),
             Error::Diverged(_) => {
                 Self::failed(text).hint("see what is different with: vault doctor")
@@ -106,11 +109,24 @@ impl From<store::Error> for Failure {
     }
 }
 
+impl From<Unfit> for Failure {
+    fn from(unfit: Unfit) -> Self {
+        let failure = Self::failed(unfit.to_string());
+        match unfit {
+            Unfit::Exists(_) => failure.hint("choose another name, or look at the list with: vault members list"),
+            Unfit::Known(_) => failure.hint("nothing is to be done: this key opens the store already"),
+            Unfit::Unknown(_, names) => failure.hint(format!("the members are: {}", names.join(", "))),
+            Unfit::LastWriter(_) => failure.hint("make another member who may write first, with: vault members add NAME RECIPIENT"),
+            Unfit::TooLarge | Unfit::LastEpoch => failure,
+        }
+    }
+}
+
 impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
         let hint = match refusal.stage {
             Stage::Version => "a newer vault may know it; nothing was changed",
-            Stage::Pin => "somebody may have replaced the store; if it was you, see: vault doctor",
+            Stage::Pin => "if a member began a new epoch, compare the words there with those of: vault trust",
             Stage::Revision | Stage::Signature | Stage::Name | Stage::Envelope | Stage::Header => {
                 "nothing was given out; look at the whole store with: vault doctor"
             }

@@ -177,6 +177,18 @@ impl KeyFile {
         self.past.iter().map(|past| &past.ended)
     }
 
+    /// Keys that read what was written in an earlier epoch, and nothing else; `None` if that epoch is not among the past ones.
+    pub fn of_past(&self, number: u32) -> Option<Self> {
+        let past = self.past.iter().find(|past| past.ended.number == number)?;
+        Some(Self {
+            epoch: past.ended.epoch(&self.epoch.store),
+            member: self.member.clone(),
+            store_key: StoreKey::parse(past.store_key.to_line().expose()).ok()?,
+            writer_key: None,
+            past: Vec::new(),
+        })
+    }
+
     /// New keys for the epoch after this one, whose last commit is `last`; these keys are among the past ones then.
     pub fn succeed(&self, last: &str) -> Result<Self, crypto::Error> {
         let writer_key = WriterKey::generate()?;

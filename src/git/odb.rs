@@ -176,6 +176,14 @@ impl Odb {
         Ok(id)
     }
 
+    /// Writes many blobs.
+    pub(super) fn write_blobs(&self, contents: &[&[u8]]) -> Result<Vec<Id>, Error> {
+        contents
+            .iter()
+            .map(|body| self.write(Kind::Blob, body))
+            .collect()
+    }
+
     /// Brings all new objects to the disk and gives them their names.
     pub(super) fn settle(&self) -> Result<(), Error> {
         let mut state = self.state();

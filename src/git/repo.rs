@@ -154,6 +154,11 @@ impl Repo {
         self.odb()?.write(Kind::Blob, bytes)
     }
 
+    /// Writes many blobs; they are safe after `settle`.
+    pub fn write_blobs(&self, contents: &[&[u8]]) -> Result<Vec<Id>, Error> {
+        self.odb()?.write_blobs(contents)
+    }
+
     /// Writes a commit object; it is safe after `settle`.
     pub fn write_commit(&self, raw: &[u8]) -> Result<Id, Error> {
         self.odb()?.write(Kind::Commit, raw)

@@ -5,14 +5,11 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
-use crate::crypto;
-use crate::crypto::file;
 use crate::crypto::identity::StoreKey;
 use crate::crypto::recipient::Recipient;
 use crate::crypto::sign::WriterKey;
 use crate::crypto::sign::random_hex;
 use crate::format::Epoch;
-use crate::format::document::Domain;
 use crate::format::header::whole_seconds;
 use crate::format::keys::KeyFile;
 use crate::format::layout;
@@ -22,10 +19,11 @@ use crate::format::members::Role;
 use crate::git::Repo;
 use crate::git::object::commit_text;
 use crate::git::run::Git;
-use crate::secret::Secret;
 use crate::store::Error;
 use crate::store::Store;
 use crate::store::keeper::Keeper;
+use crate::store::people::key_file;
+use crate::store::people::list_file;
 use crate::store::state::State;
 use crate::sys::fs;
 use crate::sys::fs::Dir;
@@ -124,10 +122,11 @@ fn new_keys(plan: &Plan<'_>) -> Result<KeyFile, Error> {
 fn fill(temp: &Path, plan: &Plan<'_>, keys: &KeyFile) -> Result<Option<String>, Error> {
     let dir = fs::make_private(temp)?;
     let mut files = vec![(layout::FORMAT.to_owned(), keys.epoch.to_text().into_bytes())];
-    for (name, recipient) in &plan.members {
-        files.push((layout::key_path(name), key_file(keys, name, recipient)?));
+    let members = members_of(plan);
+    for member in &members.list {
+        files.push((layout::key_path(&member.name), key_file(keys, member)?));
     }
-    files.push((layout::MEMBERS.to_owned(), member_list(plan, keys)?));
+    files.push((layout::MEMBERS.to_owned(), list_file(keys, &members)?));
     for (path, bytes) in &files {
         dir.replace(Path::new(path), bytes)?;
     }
@@ -151,17 +150,8 @@ fn fill(temp: &Path, plan: &Plan<'_>, keys: &KeyFile) -> Result<Option<String>, 
     Ok(Some(commit.to_string()))
 }
 
-/// The encrypted key file of a member.
-fn key_file(keys: &KeyFile, member: &str, recipient: &Recipient) -> Result<Vec<u8>, Error> {
-    let (head, body) = keys.plaintext_for(member, false).ok_or(Error::ReadOnly)?;
-    let file = file::encrypt(
-        &[head.as_bytes(), body.expose()],
-        std::slice::from_ref(recipient),
-    );
-    file.map_err(|error: crypto::Error| error.into())
-}
-
-fn member_list(plan: &Plan<'_>, keys: &KeyFile) -> Result<Vec<u8>, Error> {
+/// The founding members.
+fn members_of(plan: &Plan<'_>) -> Members {
     let added = Some(whole_seconds(plan.now));
     let member = |(name, recipient): &(String, Recipient)| Member {
         name: name.clone(),
@@ -169,10 +159,8 @@ fn member_list(plan: &Plan<'_>, keys: &KeyFile) -> Result<Vec<u8>, Error> {
         role: Role::Writer,
         added,
     };
-    let members = Members {
+    Members {
         rev: 1,
         list: plan.members.iter().map(member).collect(),
-    };
-    let (header, body) = members.to_texts();
-    keys.make(&header, &Secret::new(body.into_bytes()), Domain::Members)
+    }
 }

@@ -5,18 +5,23 @@
 
 mod create;
 pub mod doctor;
+mod epochs;
 pub mod history;
 pub mod index;
 pub mod keeper;
+pub mod people;
 mod read;
 mod settle;
 mod stamps;
 pub mod state;
+pub mod trust;
+pub mod turn;
 mod write;
 
 use std::fmt;
 use std::path::Path;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 use crate::crypto;
 use crate::format::Epoch;
@@ -29,6 +34,8 @@ use crate::format::layout;
 use crate::format::name::BadName;
 use crate::git;
 use crate::git::Repo;
+use crate::store::epochs::Former;
+use crate::store::people::Unfit;
 use crate::store::state::Sight;
 use crate::store::state::State;
 use crate::sys::fs;
@@ -52,6 +59,8 @@ pub struct Store {
     pub repo: Option<Repo>,
     /// Whether its keys were pinned just now.
     pub sight: Sight,
+    /// The commits of earlier epochs, found at first need.
+    former: OnceLock<Former>,
 }
 
 impl Store {
@@ -61,21 +70,10 @@ impl Store {
     pub fn open(path: &Path, state_home: &Path, expected: Option<&str>) -> Result<Self, Error> {
         let real = fs::canonical(path).ok_or_else(|| Error::NoStore(path.to_owned()))?;
         let dir = Dir::open(&real)?;
-        let stages = (Stage::Version, Stage::Version);
-        let clear = dir.read(Path::new(layout::FORMAT), FORMAT_MAX_BYTES);
-        let clear = clear.map_err(|error| read::refuse_kind(error, layout::FORMAT, stages))?;
-        let clear = match clear {
-            Some(clear) => clear,
-            None if dir.stat(Path::new(layout::OWN))?.is_none() => {
-                return Err(Error::NoStore(path.to_owned()));
-            }
-            None => {
-                let refusal = Refusal::new(Stage::Version, "it is missing");
-                return Err(refusal.of(layout::FORMAT).into());
-            }
-        };
-        let epoch = Epoch::parse(&clear)?;
         let state = State::of_store(state_home, &real);
+        turn::resume(&real, &state, state_home)?;
+        let clear = clear_of(&dir)?.ok_or_else(|| Error::NoStore(path.to_owned()))?;
+        let epoch = Epoch::parse(&clear)?;
         let sight = state.check_pin(&epoch, &clear, expected)?;
         let repo = Repo::open(&real)?;
         Ok(Self {
@@ -84,6 +82,19 @@ impl Store {
             state,
             repo,
             sight,
+            former: OnceLock::new(),
+        })
+    }
+
+    /// Opens the store at a canonical path in an epoch that is known already, whatever its work tree says.
+    pub(super) fn in_epoch(real: &Path, state_home: &Path, epoch: Epoch) -> Result<Self, Error> {
+        Ok(Self {
+            dir: Dir::open(real)?,
+            epoch,
+            state: State::of_store(state_home, real),
+            repo: Repo::open(real)?,
+            sight: Sight::Known,
+            former: OnceLock::new(),
         })
     }
 
@@ -91,6 +102,18 @@ impl Store {
     pub fn path(&self) -> &Path {
         self.dir.path()
     }
+}
+
+/// The bytes of `.vault/format`; `None` if there is no store at all.
+fn clear_of(dir: &Dir) -> Result<Option<Vec<u8>>, Error> {
+    let stages = (Stage::Version, Stage::Version);
+    let clear = dir.read(Path::new(layout::FORMAT), FORMAT_MAX_BYTES);
+    let clear = clear.map_err(|error| read::refuse_kind(error, layout::FORMAT, stages))?;
+    if clear.is_none() && dir.stat(Path::new(layout::OWN))?.is_some() {
+        let refusal = Refusal::new(Stage::Version, "it is missing");
+        return Err(refusal.of(layout::FORMAT).into());
+    }
+    Ok(clear)
 }
 
 /// The names of the entries of the store at a path, sorted, from its files alone: for completion.
@@ -131,6 +154,10 @@ pub enum Error {
     Refused(Refusal),
     /// The keys at hand can read only.
     ReadOnly,
+    /// The store has moved to another epoch since it was opened.
+    Renewed,
+    /// A change of the members that makes no sense.
+    Unfit(Unfit),
     /// A file in the work tree is neither the committed one nor the one before; it is not overwritten.
     Diverged(Vec<String>),
     /// The secret is larger than the format allows.
@@ -168,6 +195,8 @@ impl fmt::Display for Error {
             Self::BadName(bad) => bad.fmt(f),
             Self::Refused(refusal) => refusal.fmt(f),
             Self::ReadOnly => write!(f, "this member may read the store and not write to it"),
+            Self::Renewed => write!(f, "the store's keys were replaced meanwhile: a new epoch began"),
+            Self::Unfit(unfit) => unfit.fmt(f),
             Self::Diverged(paths) => {
                 write!(
                     f,

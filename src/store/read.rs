@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::format::Document;
 use crate::format::ENTRY_MAX_BYTES;
 use crate::format::Header;
 use crate::format::KEYS_MAX_BYTES;
@@ -56,21 +57,44 @@ impl Store {
     fn entry_and_seen(&self, keeper: &dyn Keeper, name: &Name) -> Result<(Entry, u64), Error> {
         // What was seen first, then the file: a writer raises the revision after the file is in its place.
         let seen = self.state.rev(name.as_str())?;
-        let entry = Self::entry_bytes(keeper, name, &self.ciphertext(name)?)?;
-        if entry.header.rev < seen {
-            let reason = format!(
-                "it is revision {}, and this device has seen {seen}: an old value was brought back",
-                entry.header.rev
-            );
-            return Err(Refusal::new(Stage::Revision, reason)
-                .of(name.as_str())
-                .into());
-        }
+        let entry = Self::entry_bytes(keeper, name, &self.ciphertext(name)?)
+            .map_err(|error| self.renewed_instead(error))?;
+        Self::check_rev(name, entry.header.rev, seen)?;
         Ok((entry, seen))
     }
 
+    /// Refuses a revision below the highest seen (F-055).
+    pub(super) fn check_rev(name: &Name, rev: u64, seen: u64) -> Result<(), Error> {
+        if rev >= seen {
+            return Ok(());
+        }
+        let reason = format!(
+            "it is revision {rev}, and this device has seen {seen}: an old value was brought back"
+        );
+        Err(Refusal::new(Stage::Revision, reason)
+            .of(name.as_str())
+            .into())
+    }
+
     /// Opens the bytes of an entry's file; all checks but the revision's.
-    fn entry_bytes(keeper: &dyn Keeper, name: &Name, ciphertext: &[u8]) -> Result<Entry, Error> {
+    pub(super) fn entry_bytes(
+        keeper: &dyn Keeper,
+        name: &Name,
+        ciphertext: &[u8],
+    ) -> Result<Entry, Error> {
+        let (document, header) = Self::opened(keeper, name, ciphertext)?;
+        Ok(Entry {
+            header,
+            secret: document.body,
+        })
+    }
+
+    /// The same, with the header's text as it was signed.
+    pub(super) fn opened(
+        keeper: &dyn Keeper,
+        name: &Name,
+        ciphertext: &[u8],
+    ) -> Result<(Document, Header), Error> {
         let document = keeper
             .open(ciphertext, Domain::Entry)
             .map_err(|refusal| refusal.of(name.as_str()))?;
@@ -83,10 +107,7 @@ impl Store {
             );
             return Err(Refusal::new(Stage::Name, reason).of(name.as_str()).into());
         }
-        Ok(Entry {
-            header,
-            secret: document.body,
-        })
+        Ok((document, header))
     }
 
     /// The encrypted bytes of an entry.
@@ -166,7 +187,8 @@ impl Store {
             Refusal::new(Stage::Member, "the member list is missing").of(layout::MEMBERS)
         })?;
         let of_list = |refusal: Refusal| refusal.of(layout::MEMBERS);
-        let document = keeper.open(&bytes, Domain::Members).map_err(of_list)?;
+        let document = keeper.open(&bytes, Domain::Members).map_err(of_list);
+        let document = document.map_err(|refusal| self.renewed_instead(refusal.into()))?;
         let members = Members::of_document(&document).map_err(of_list)?;
         if members.rev < seen {
             return Err(of_list(Refusal::new(

@@ -7,8 +7,6 @@ use crate::format::Refusal;
 use crate::format::Stage;
 use crate::format::layout;
 use crate::format::layout::Place;
-use crate::format::seal;
-use crate::git;
 use crate::git::Change;
 use crate::git::Id;
 use crate::git::Repo;
@@ -47,6 +45,15 @@ impl Store {
 
     /// The same under the lock.
     pub(super) fn settle_locked(&self, lock: &Lock) -> Result<Settled, Error> {
+        // A move to another epoch is finished where the store is opened.
+        if lock.is_marked() && self.state.turn()?.is_some() {
+            return Err(Error::Renewed);
+        }
+        self.finish_locked(lock)
+    }
+
+    /// The same, a move to another epoch included.
+    pub(super) fn finish_locked(&self, lock: &Lock) -> Result<Settled, Error> {
         if lock.is_marked() {
             self.clean()?;
         }
@@ -57,6 +64,7 @@ impl Store {
             Settled::default()
         };
         if lock.is_marked() {
+            self.state.clear_turn()?;
             lock.clear().map_err(|source| fs::Error {
                 action: "write",
                 path: self.state.path().join("lock"),
@@ -139,26 +147,12 @@ impl Store {
             None => vec![head],
         };
         for id in new {
-            self.verify_seal(repo, id)?;
+            if let Err(error) = self.verify_seal(repo, id) {
+                self.check_epoch_of_head(repo, head)?;
+                return Err(error);
+            }
         }
         Ok(())
-    }
-
-    /// One commit's headers and seal (F-080, F-081); when it was made, in seconds since 1970.
-    pub(super) fn verify_seal(&self, repo: &Repo, id: Id) -> Result<i64, Error> {
-        let of_commit = |refusal: Refusal| refusal.of(&id.to_string());
-        let commit = repo.commit(id).map_err(|error| match error {
-            git::Error::Damaged { .. } | git::Error::TooLarge { .. } => {
-                of_commit(Refusal::new(Stage::Seal, error.to_string())).into()
-            }
-            other => Error::from(other),
-        })?;
-        if let Some(foreign) = &commit.foreign {
-            let reason = format!("it has what no commit of vault has: {foreign}");
-            return Err(of_commit(Refusal::new(Stage::Seal, reason)).into());
-        }
-        seal::verify(&commit.raw, &self.epoch).map_err(of_commit)?;
-        Ok(commit.seconds)
     }
 
     /// The newest sealed commit on the way back from the head along first parents, and when it was made, in seconds since

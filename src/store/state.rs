@@ -16,7 +16,9 @@ use crate::crypto::sign::parse_fingerprint;
 use crate::format::Epoch;
 use crate::format::Refusal;
 use crate::format::Stage;
+use crate::format::keys::Ended;
 use crate::format::layout;
+use crate::git::Id;
 use crate::store::Error;
 use crate::sys::fs;
 use crate::sys::fs::Dir;
@@ -34,6 +36,16 @@ pub enum Sight {
     First,
     /// They were pinned before, or nothing can be remembered here.
     Known,
+}
+
+/// A move to another epoch, as it is remembered until it is finished.
+pub(super) struct Turn {
+    /// The commit that makes it the truth; none in a store without git.
+    pub(super) commit: Option<Id>,
+    /// The epochs before it, as one line.
+    pub(super) past: String,
+    /// The `.vault/format` to pin.
+    pub(super) clear: Vec<u8>,
 }
 
 /// The folder with what is remembered of one store.
@@ -88,8 +100,7 @@ impl State {
                     self.set("pin", clear)?;
                     return Ok(Sight::Known);
                 }
-                let reason = "this device knows the store with other keys: it was replaced, or a new epoch began";
-                Err(Refusal::new(Stage::Pin, reason).of(layout::FORMAT).into())
+                Err(other_keys(&Epoch::parse(&pinned)?, epoch).into())
             }
             // A device that can remember nothing sees every store for the first time, each time.
             None => match self.pin(clear) {
@@ -114,6 +125,8 @@ impl State {
             "member",
             "identity",
             "known-keys",
+            "past",
+            "turn",
             "shown",
             "index",
             "folders",
@@ -160,6 +173,66 @@ impl State {
     /// Remembers a key file that has been verified.
     pub fn set_known_keys(&self, epoch: &Epoch, path: &str, bytes: &[u8]) -> Result<(), Error> {
         self.set("known-keys", &known_keys(epoch, path, bytes))
+    }
+
+    /// The epochs before `epoch`, as the key file that was verified last has them.
+    pub fn past(&self, epoch: &Epoch) -> Result<Vec<Ended>, Error> {
+        let text = self.small("past")?.unwrap_or_default();
+        let text = String::from_utf8(text).ok();
+        let past = text.and_then(|text| Ended::parse_list(&text, epoch.number));
+        past.ok_or_else(|| damaged(&self.path.join("past")))
+    }
+
+    /// Remembers the epochs before the pinned one.
+    pub fn set_past<'e>(&self, past: impl Iterator<Item = &'e Ended>) -> Result<(), Error> {
+        let text = Ended::list_text(past);
+        match self.small("past")? {
+            None if text.is_empty() => Ok(()),
+            Some(known) if known == text.as_bytes() => Ok(()),
+            _ => self.set("past", text.as_bytes()),
+        }
+    }
+
+    /// The pinned `.vault/format`.
+    pub fn pinned(&self) -> Result<Option<Vec<u8>>, Error> {
+        self.small("pin")
+    }
+
+    /// The move to another epoch that this device has begun, if there is one.
+    pub(super) fn turn(&self) -> Result<Option<Turn>, Error> {
+        let Some(bytes) = self.small("turn")? else {
+            return Ok(None);
+        };
+        let text = String::from_utf8(bytes).map_err(|_| damaged(&self.path.join("turn")))?;
+        let mut parts = text.splitn(3, '\n');
+        let mut part = || parts.next().unwrap_or_default().to_owned();
+        Ok(Some(Turn {
+            commit: Id::parse(&part()),
+            past: part(),
+            clear: part().into_bytes(),
+        }))
+    }
+
+    /// Remembers a move to another epoch before it happens (W-092).
+    pub(super) fn set_turn(&self, turn: &Turn) -> Result<(), Error> {
+        let commit = turn.commit.map(|id| id.to_string()).unwrap_or_default();
+        let lines = format!("{commit}\n{}\n", turn.past.trim_end());
+        let text = [lines.as_bytes(), &turn.clear].concat();
+        self.set("turn", &text)
+    }
+
+    /// Moves the pin to the epoch of a move that has happened.
+    pub(super) fn finish_turn(&self, turn: &Turn) -> Result<(), Error> {
+        self.set("pin", &turn.clear)?;
+        self.set("past", turn.past.as_bytes())
+    }
+
+    /// Forgets a move to another epoch, which has happened or will not.
+    pub(super) fn clear_turn(&self) -> Result<(), Error> {
+        if let Some(dir) = self.folder()? {
+            dir.remove(Path::new("turn"))?;
+        }
+        Ok(())
     }
 
     /// The commit that the work tree shows, as hex.
@@ -270,6 +343,24 @@ impl State {
     fn set(&self, file: &str, bytes: &[u8]) -> Result<(), Error> {
         Ok(fs::make_private(&self.path)?.replace(Path::new(file), bytes)?)
     }
+}
+
+/// Why a store that is not the pinned one is refused. Its words are not shown here: they would be copied, not compared.
+pub(super) fn other_keys(pinned: &Epoch, epoch: &Epoch) -> Refusal {
+    let reason = match epoch.number {
+        number if epoch.store != pinned.store => {
+            format!("it is another store than the one this device knows, in its epoch {number}")
+        }
+        number if number > pinned.number => format!(
+            "a new epoch, {number}, began, and this device knows the store in epoch {}",
+            pinned.number
+        ),
+        number => format!(
+            "this device knows the store with other keys, in epoch {}, and not in this epoch {number}",
+            pinned.number
+        ),
+    };
+    Refusal::new(Stage::Pin, reason).of(layout::FORMAT)
 }
 
 /// What is compared to know a key file again: a comparison of bytes costs less than a digest of them.

@@ -34,7 +34,7 @@ type Siblings = BTreeMap<String, String>;
 
 /// A change being prepared, under the writers' lock. Dropped without `commit`, nothing has happened.
 pub struct Writer<'s> {
-    store: &'s Store,
+    pub(super) store: &'s Store,
     keeper: &'s dyn Keeper,
     lock: Lock,
     now: Timestamp,
@@ -62,6 +62,7 @@ impl Store {
         let author = self.repo.is_some().then(author);
         let lock = self.state.lock(on_wait)?;
         let settled = self.settle_locked(&lock)?;
+        self.check_current()?;
         let (changes, headers, revs) = (BTreeMap::new(), Vec::new(), BTreeMap::new());
         Ok(Writer {
             store: self,
@@ -81,7 +82,7 @@ impl Writer<'_> {
     /// Adds or replaces an entry. The header's `rev` and `modified` are set here (W-050).
     pub fn put(&mut self, name: &Name, header: Header, secret: &Secret) -> Result<u64, Error> {
         self.check_clash(name)?;
-        let rev = self.next_rev(name, header.rev)?;
+        let rev = self.next_rev(name.as_str(), header.rev)?;
         let header = Header {
             name: name.to_string(),
             rev,
@@ -99,7 +100,7 @@ impl Writer<'_> {
     pub fn put_all(&mut self, entries: Vec<(Name, Header, Secret)>) -> Result<(), Error> {
         let mut ready = Vec::with_capacity(entries.len());
         for (name, header, secret) in entries {
-            let rev = self.next_rev(&name, header.rev)?;
+            let rev = self.next_rev(name.as_str(), header.rev)?;
             let modified = Some(whole_seconds(self.now));
             ready.push((
                 Header {
@@ -127,7 +128,7 @@ impl Writer<'_> {
 
     /// Removes an entry; its revision stays remembered, one higher, so that the old file is refused (W-115).
     pub fn remove(&mut self, name: &Name, rev: u64) -> Result<(), Error> {
-        let rev = self.next_rev(name, rev)?;
+        let rev = self.next_rev(name.as_str(), rev)?;
         self.changes.insert(layout::path_of(name), None);
         self.revs.insert(name.to_string(), rev);
         Ok(())
@@ -245,24 +246,21 @@ impl Writer<'_> {
         }
     }
 
-    fn next_rev(&self, name: &Name, current: u64) -> Result<u64, Error> {
-        let queued = self.revs.get(name.as_str()).copied().unwrap_or(0);
-        let highest = self
-            .store
-            .state
-            .rev(name.as_str())?
-            .max(current)
-            .max(queued);
-        // One more would be a number that no reader takes: the entry would be written and lost.
-        highest
-            .checked_add(1)
-            .filter(|next| i64::try_from(*next).is_ok())
-            .ok_or_else(|| {
-                let reason = "its revision is the highest there can be";
-                Refusal::new(Stage::Revision, reason)
-                    .of(name.as_str())
-                    .into()
-            })
+    /// The next revision of a name, or of the member list.
+    pub(super) fn next_rev(&self, name: &str, current: u64) -> Result<u64, Error> {
+        let queued = self.revs.get(name).copied().unwrap_or(0);
+        let highest = self.store.state.rev(name)?.max(current).max(queued);
+        rev_after(name, highest)
+    }
+
+    /// Adds one of the store's own files to the change, or takes it out.
+    pub(super) fn put_own(&mut self, path: String, content: Option<Vec<u8>>) {
+        self.changes.insert(path, content);
+    }
+
+    /// Remembers a revision with the change.
+    pub(super) fn saw(&mut self, name: &str, rev: u64) {
+        self.revs.insert(name.to_owned(), rev);
     }
 
     fn check_clash(&self, name: &Name) -> Result<(), Error> {
@@ -358,6 +356,17 @@ impl Writer<'_> {
     }
 }
 
+/// One more than the highest revision seen.
+pub(super) fn rev_after(name: &str, highest: u64) -> Result<u64, Error> {
+    // One more would be a number that no reader takes: the entry would be written and lost.
+    let next = highest.checked_add(1);
+    next.filter(|next| i64::try_from(*next).is_ok())
+        .ok_or_else(|| {
+            let reason = "its revision is the highest there can be";
+            Refusal::new(Stage::Revision, reason).of(name).into()
+        })
+}
+
 impl Store {
     /// Brings one path of the work tree to its new state.
     fn apply(&self, path: &str, content: Option<&[u8]>) -> Result<(), Error> {
@@ -382,7 +391,10 @@ const PATHS_MAX_BYTES: u64 = 256 << 20;
 
 impl Staged {
     /// Writes everything beside, then makes it the truth with one rename.
-    fn write(dir: &Dir, changes: BTreeMap<String, Option<Vec<u8>>>) -> Result<Self, Error> {
+    pub(super) fn write(
+        dir: &Dir,
+        changes: BTreeMap<String, Option<Vec<u8>>>,
+    ) -> Result<Self, Error> {
         fs::remove_tree(&dir.path().join(layout::NEXT_TEMP))?;
         let temp = Path::new(layout::NEXT_TEMP);
         let mut lines = Vec::with_capacity(changes.len());

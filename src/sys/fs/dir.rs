@@ -106,6 +106,13 @@ impl Dir {
         put(&folder, name, bytes, Over::Replace).map_err(err)
     }
 
+    /// The same for many files.
+    pub fn replace_all(&self, files: &[(&Path, &[u8])]) -> Result<()> {
+        files
+            .iter()
+            .try_for_each(|(below, bytes)| self.replace(below, bytes))
+    }
+
     /// Makes a private file that must not be there yet; else `AlreadyExists`, and nothing changes.
     pub fn create(&self, below: &Path, bytes: &[u8]) -> Result<()> {
         let whole = self.path.join(below);

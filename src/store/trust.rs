@@ -1,0 +1,1 @@
+//! Following an epoch that another device has made.
