@@ -175,9 +175,19 @@ impl Context {
         }
     }
 
-    /// Opens the store's keys, asking for a passphrase where needed.
-    pub(super) fn unlock(&self, opened: &Opened) -> Result<KeyFile, Failure> {
+    /// Whoever holds the store's keys, asking for a passphrase where needed.
+    pub(super) fn unlock(&self, opened: &Opened) -> Result<Box<dyn Keeper>, Failure> {
         Ok(session::unlock(&self.env, &opened.store, &opened.source)?)
+    }
+
+    /// The keys themselves, in this process: for what writes key files. Asks anew where the identity needs it.
+    #[allow(dead_code, reason = "for commands that write key files")]
+    pub(super) fn open_keys(&self, opened: &Opened) -> Result<KeyFile, Failure> {
+        Ok(session::open_keys(
+            &self.env,
+            &opened.store,
+            &opened.source,
+        )?)
     }
 
     /// Begins a change.

@@ -14,7 +14,6 @@ use crate::cli::failure::Failure;
 use crate::cli::failure::REFUSED;
 use crate::cli::ui::Style;
 use crate::cli::view;
-use crate::format::keys::KeyFile;
 use crate::session;
 use crate::session::Source;
 use crate::store::doctor::Finding;
@@ -91,7 +90,7 @@ impl Args {
         &self,
         cx: &Context,
         opened: &Opened,
-    ) -> Result<(Option<KeyFile>, Option<String>), Failure> {
+    ) -> Result<(Option<Box<dyn Keeper>>, Option<String>), Failure> {
         if self.no_unlock {
             return Ok((None, Some("as asked".to_owned())));
         }

@@ -23,6 +23,7 @@ use crate::format::layout;
 use crate::secret::Secret;
 use crate::store;
 use crate::store::Store;
+use crate::store::keeper::Keeper;
 use crate::sys::Env;
 use crate::sys::fs;
 
@@ -171,16 +172,21 @@ pub fn usual_identity(env: &Env) -> PathBuf {
     env.places.config.join("identities")
 }
 
-/// Opens the store's keys, asking where that is needed and possible.
-pub fn unlock(env: &Env, store: &Store, source: &Source) -> Result<KeyFile, Error> {
+/// Whoever holds the store's keys, asking where that is needed and possible.
+pub fn unlock(env: &Env, store: &Store, source: &Source) -> Result<Box<dyn Keeper>, Error> {
+    Ok(Box::new(open_keys(env, store, source)?))
+}
+
+/// The keys themselves, in this process, asking where that is needed and possible.
+pub fn open_keys(env: &Env, store: &Store, source: &Source) -> Result<KeyFile, Error> {
     let prompt: Arc<dyn Prompt> = Arc::new(Asking::new(env));
     open(store, source, &prompt)
 }
 
-/// Opens the store's keys if that needs nobody to be asked.
-pub fn unlock_silently(store: &Store, source: &Source) -> Option<KeyFile> {
+/// Whoever holds the store's keys, if nobody needs to be asked for them.
+pub fn unlock_silently(store: &Store, source: &Source) -> Option<Box<dyn Keeper>> {
     let prompt: Arc<dyn Prompt> = Arc::new(Unattended);
-    open(store, source, &prompt).ok()
+    Some(Box::new(open(store, source, &prompt).ok()?))
 }
 
 fn open(store: &Store, source: &Source, prompt: &Arc<dyn Prompt>) -> Result<KeyFile, Error> {
