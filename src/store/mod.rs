@@ -12,6 +12,7 @@ mod read;
 mod settle;
 mod stamps;
 pub mod state;
+pub mod tree;
 mod write;
 
 use std::fmt;
@@ -38,6 +39,8 @@ pub use create::Founding;
 pub use create::Plan;
 pub use read::Entry;
 pub use settle::Settled;
+pub use settle::check_seal;
+pub use settle::unread;
 pub use write::Writer;
 
 /// An opened store: its folder, what it says of itself, and what this device remembers of it. Nothing is unlocked yet.

@@ -56,7 +56,7 @@ impl Store {
     fn entry_and_seen(&self, keeper: &dyn Keeper, name: &Name) -> Result<(Entry, u64), Error> {
         // What was seen first, then the file: a writer raises the revision after the file is in its place.
         let seen = self.state.rev(name.as_str())?;
-        let entry = Self::entry_bytes(keeper, name, &self.ciphertext(name)?)?;
+        let entry = Self::open_bytes(keeper, name, &self.ciphertext(name)?)?;
         if entry.header.rev < seen {
             let reason = format!(
                 "it is revision {}, and this device has seen {seen}: an old value was brought back",
@@ -70,7 +70,7 @@ impl Store {
     }
 
     /// Opens the bytes of an entry's file; all checks but the revision's.
-    fn entry_bytes(keeper: &dyn Keeper, name: &Name, ciphertext: &[u8]) -> Result<Entry, Error> {
+    pub fn open_bytes(keeper: &dyn Keeper, name: &Name, ciphertext: &[u8]) -> Result<Entry, Error> {
         let document = keeper
             .open(ciphertext, Domain::Entry)
             .map_err(|refusal| refusal.of(name.as_str()))?;
