@@ -11,6 +11,7 @@ use crate::config::Config;
 use crate::format::Name;
 use crate::format::keys::KeyFile;
 use crate::git::Repo;
+use crate::git::run::Author;
 use crate::git::run::Git;
 use crate::session;
 use crate::session::Source;
@@ -181,7 +182,6 @@ impl Context {
     }
 
     /// The keys themselves, in this process: for what writes key files. Asks anew where the identity needs it.
-    #[allow(dead_code, reason = "for commands that write key files")]
     pub(super) fn open_keys(&self, opened: &Opened) -> Result<KeyFile, Failure> {
         Ok(session::open_keys(
             &self.env,
@@ -196,15 +196,20 @@ impl Context {
         store: &'s Store,
         keeper: &'s dyn Keeper,
     ) -> Result<Writer<'s>, Failure> {
+        let author = || self.author(store);
+        let on_wait = || self.ui.say("waiting for another vault to finish writing");
+        Ok(store.writer(keeper, self.env.now, author, on_wait)?)
+    }
+
+    /// Who commits, being asked of git.
+    pub(super) fn author(&self, store: &Store) -> Author {
         // A repository whose settings are odd is not where git is asked: it would read what they include, a pipe too.
         let is_plain = |repo: &Repo| repo.dangerous_config().is_ok_and(|found| found.is_empty());
         let folder = match &store.repo {
             Some(repo) if is_plain(repo) => store.path(),
             _ => Path::new("/"),
         };
-        let author = || self.git(folder).author();
-        let on_wait = || self.ui.say("waiting for another vault to finish writing");
-        Ok(store.writer(keeper, self.env.now, author, on_wait)?)
+        self.git(folder).author()
     }
 
     /// git, in a folder, with this environment.

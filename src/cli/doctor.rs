@@ -73,7 +73,8 @@ impl Run for Args {
         let on_wait = || cx.ui.say("waiting for another vault to finish writing");
         let mut report = opened.store.check(keeper, self.repair, on_wait)?;
         self.look_at_identity(&opened.source, &mut report)?;
-        let notes = notes(cx);
+        let mut notes = notes(cx);
+        notes.extend(keeper.and_then(|keeper| lonely(&opened, keeper)));
         if self.json {
             let value = json(&report, &notes, locked.as_deref());
             view::print_json(&mut cx.ui, &value);
@@ -263,6 +264,16 @@ fn memory_hint(cx: &Context, failure: Failure) -> Failure {
         }
         _ => failure,
     }
+}
+
+/// One member only is one identity that can be lost.
+fn lonely(opened: &Opened, keeper: &dyn Keeper) -> Option<String> {
+    let members = opened.store.members(keeper).ok()?;
+    (members.list.len() == 1).then(|| {
+        "there is one member only: without its identity everything is lost; \
+         make a recovery key for paper with: vault members add --paper"
+            .to_owned()
+    })
 }
 
 /// What is worth knowing of this machine, and no fault of the store.

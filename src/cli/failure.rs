@@ -11,6 +11,7 @@ use crate::policy::release::Denied;
 use crate::session;
 use crate::store;
 use crate::store::people::Unfit;
+use crate::sync;
 use crate::sys::fs;
 
 /// Failed for a reason without a code of its own.
@@ -135,6 +136,18 @@ impl From<Refusal> for Failure {
             }
         };
         Self::new(REFUSED, refusal.to_string()).hint(hint)
+    }
+}
+
+impl From<sync::Error> for Failure {
+    fn from(error: sync::Error) -> Self {
+        use sync::Error;
+        let text = error.to_string();
+        match error {
+            Error::Store(error) => error.into(),
+            Error::OtherEpoch { refusal, .. } | Error::Rewound { refusal, .. } => refusal.into(),
+            _ => Self::failed(text),
+        }
     }
 }
 

@@ -148,7 +148,7 @@ impl Args {
         };
         let path = match &chosen {
             Source::File(path) => path.clone(),
-            Source::Variable(_) => PathBuf::from(chosen.label()),
+            Source::Variable(_) | Source::Given(_) => PathBuf::from(chosen.label()),
         };
         let is_file = matches!(chosen, Source::File(_));
         if is_file && self.identity.is_none() && fs::kind(&path).is_none() {

@@ -22,6 +22,7 @@ mod grep;
 mod init;
 mod log;
 mod ls;
+mod members;
 mod mv;
 pub mod manual;
 mod pick;
@@ -33,6 +34,7 @@ mod show;
 mod status;
 mod store;
 mod tag;
+mod trust;
 mod ui;
 mod view;
 
@@ -113,6 +115,12 @@ const VERBS: &[Verb] = &[
         &["run", "x"],
         "Run a program with secrets in its environment",
     ),
+    verb::<members::Args>(
+        "members",
+        &[],
+        "Show who can open the store, let members in and out",
+    ),
+    verb::<trust::Args>("trust", &[], "Take the new keys of an epoch that another device began"),
     verb::<git::Args>("git", &[], "Run git in the store"),
     verb::<status::Args>("status", &[], "Show which store this is and how it stands"),
     verb::<doctor::Args>("doctor", &[], "Find what is wrong, and mend it"),

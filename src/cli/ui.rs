@@ -19,6 +19,11 @@ use crate::sys::tty;
 /// The exit code of a program that wrote into a closed pipe: 128 + SIGPIPE.
 const BROKEN_PIPE: u8 = 141;
 
+/// How often progress is shown, at the most.
+const PROGRESS_STEPS: usize = 100;
+/// From this many steps on, work is long enough to show how far it is.
+const PROGRESS_FROM: usize = 200;
+
 /// How a piece of text is shown on a terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Style {
@@ -133,6 +138,21 @@ impl Ui {
     /// Says something that the person should look at.
     pub(super) fn warn(&self, text: &str) {
         self.talk("warning: ", Style::Yellow, text);
+    }
+
+    /// Shows how far long work is, on a terminal, a hundred times at the most; on any thread.
+    pub(super) fn progress(&self, what: &str, done: usize, all: usize) {
+        let step = all.div_ceil(PROGRESS_STEPS).max(1);
+        if self.streams.stderr && all >= PROGRESS_FROM && (done % step == 0 || done == all) {
+            let _ = write!(io::stderr().lock(), "\rvault: {what}: {done} of {all}");
+        }
+    }
+
+    /// Takes the progress away again.
+    pub(super) fn end_progress(&self) {
+        if self.streams.stderr {
+            let _ = write!(io::stderr().lock(), "\r\x1b[K");
+        }
     }
 
     /// Reports a failure and gives its exit code.

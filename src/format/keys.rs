@@ -11,6 +11,7 @@ use crate::format::Stage;
 use crate::format::document::Domain;
 use crate::format::epoch::PATHS;
 use crate::format::header::check_version;
+use crate::format::members::Role;
 use crate::format::text::Fields;
 use crate::format::text::quote;
 use crate::secret::Secret;
@@ -170,6 +171,15 @@ impl KeyFile {
         let body = Secret::new(body);
         let head = Document::sign(&header, body.expose(), Domain::Keys, &self.epoch, key);
         Some((head, body))
+    }
+
+    /// What its member may do.
+    pub fn role(&self) -> Role {
+        if self.writer_key.is_some() {
+            Role::Writer
+        } else {
+            Role::Reader
+        }
     }
 
     /// The public part of the earlier epochs, newest first.

@@ -13,6 +13,7 @@ use std::io::Read;
 use std::io::Write;
 use std::path::Path;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
@@ -36,6 +37,8 @@ const HEADER_MAX_BYTES: u64 = 40;
 pub(super) struct Odb {
     git: PathBuf,
     objects: PathBuf,
+    /// Another repository's folder of objects, whose packs are read too.
+    lender: Option<PathBuf>,
     state: Mutex<State>,
     /// Taken at first need. Apart from the state: objects are read while the place is in use.
     place: Mutex<Option<Workplace>>,
@@ -46,18 +49,11 @@ pub(super) struct Odb {
 struct State {
     /// New objects without a name yet, and where they lie.
     new: BTreeMap<Id, PathBuf>,
-    packs: Option<Vec<Pack>>,
+    packs: Option<Packs>,
 }
 
-impl State {
-    /// The packs, opened at first need.
-    fn packs(&mut self, objects: &Path) -> Result<&[Pack], Error> {
-        if self.packs.is_none() {
-            self.packs = Some(open_packs(objects)?);
-        }
-        Ok(self.packs.as_deref().unwrap_or_default())
-    }
-}
+/// Open packs, shared by whoever reads from them.
+type Packs = Arc<[Pack]>;
 
 impl Odb {
     /// Of the repository at `git`.
@@ -66,8 +62,43 @@ impl Odb {
         Self {
             git: git.to_owned(),
             objects,
+            lender: None,
             state: Mutex::default(),
             place: Mutex::default(),
+        }
+    }
+
+    /// The same, reading from the packs of another repository as well.
+    pub(super) fn lent_by(git: &Path, lender: &Path) -> Self {
+        let mut odb = Self::new(git);
+        odb.lender = Some(lender.join("objects"));
+        odb
+    }
+
+    /// The other repository's folder of objects.
+    pub(super) fn lender(&self) -> Option<&Path> {
+        self.lender.as_deref()
+    }
+
+    /// Looks for packs again at the next need.
+    pub(super) fn forget_packs(&self) {
+        self.state().packs = None;
+    }
+
+    /// The packs, opened at first need, and again if `again` says so.
+    fn packs(&self, again: bool) -> Result<Packs, Error> {
+        let mut state = self.state();
+        match &state.packs {
+            Some(packs) if !again => Ok(Arc::clone(packs)),
+            _ => {
+                let mut packs = open_packs(&self.objects)?;
+                if let Some(lender) = &self.lender {
+                    packs.extend(open_packs(lender)?);
+                }
+                let packs = Packs::from(packs);
+                state.packs = Some(Arc::clone(&packs));
+                Ok(packs)
+            }
         }
     }
 
@@ -118,20 +149,13 @@ impl Odb {
 
     /// New, loose or packed; packs are looked for again once, since git may just have tidied.
     fn find(&self, id: Id, max_bytes: u64) -> Result<(Kind, Vec<u8>), Error> {
-        let mut state = self.state();
-        let path = state
-            .new
-            .get(&id)
-            .cloned()
-            .unwrap_or_else(|| self.path(&id));
+        let new = self.state().new.get(&id).cloned();
+        let path = new.unwrap_or_else(|| self.path(&id));
         if let Some(found) = read_loose(&path, id, max_bytes)? {
             return Ok(found);
         }
         for again in [false, true] {
-            if again {
-                state.packs = None;
-            }
-            for pack in state.packs(&self.objects)? {
+            for pack in self.packs(again)?.iter() {
                 if let Some(at) = pack.find(&id)? {
                     return pack.read(at, max_bytes);
                 }
@@ -149,11 +173,10 @@ impl Odb {
 
     /// Whether the repository has the object, named or new.
     fn has(&self, id: &Id) -> Result<bool, Error> {
-        let mut state = self.state();
-        if state.new.contains_key(id) || disk::stat(&self.path(id))?.is_some() {
+        if self.state().new.contains_key(id) || disk::stat(&self.path(id))?.is_some() {
             return Ok(true);
         }
-        for pack in state.packs(&self.objects)? {
+        for pack in self.packs(false)?.iter() {
             if pack.find(id)?.is_some() {
                 return Ok(true);
             }

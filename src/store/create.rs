@@ -76,6 +76,7 @@ impl Store {
         state.forget()?;
         state.pin(keys.epoch.to_text().as_bytes())?;
         state.set_member(&keys.member)?;
+        state.set_role(Role::Writer)?;
         state.raise_revs(&[(layout::MEMBERS.to_owned(), 1)])?;
         if let Some(commit) = commit {
             state.set_shown(&commit)?;

@@ -12,18 +12,17 @@ use crate::format::Refusal;
 use crate::format::Stage;
 use crate::format::keys::Ended;
 use crate::format::layout;
-use crate::format::seal;
-use crate::git;
-use crate::git::Commit;
 use crate::git::Id;
 use crate::git::Repo;
 use crate::store::Error;
 use crate::store::Store;
+use crate::store::check_seal;
 use crate::store::state::other_keys;
+use crate::store::unread;
 
 /// The commits of the epochs before the present one.
 #[derive(Default)]
-pub(super) struct Former {
+pub struct Former {
     epochs: Vec<Epoch>,
     /// Which of them a commit is of.
     of: BTreeMap<Id, usize>,
@@ -31,7 +30,7 @@ pub(super) struct Former {
 
 impl Former {
     /// Finds them below the `last` of each epoch. One whose last commit is not here has none here.
-    pub(super) fn find(repo: &Repo, store: &str, past: &[Ended]) -> Result<Self, Error> {
+    pub fn find(repo: &Repo, store: &str, past: &[Ended]) -> Result<Self, Error> {
         let mut former = Self::default();
         let mut before = None;
         // Oldest first: what an earlier epoch has is not a later one's.
@@ -51,7 +50,7 @@ impl Former {
     }
 
     /// The epoch before the present one that a commit is of.
-    pub(super) fn epoch_of(&self, id: Id) -> Option<&Epoch> {
+    pub fn epoch_of(&self, id: Id) -> Option<&Epoch> {
         self.epochs.get(*self.of.get(&id)?)
     }
 }
@@ -73,11 +72,12 @@ impl Store {
 
     /// One commit's headers and seal (F-080, F-081); when it was made, in seconds since 1970.
     pub(super) fn verify_seal(&self, repo: &Repo, id: Id) -> Result<i64, Error> {
-        let commit = well_formed(repo, id)?;
+        let commit = repo
+            .commit(id)
+            .map_err(|error| unread(id, error, Stage::Seal))?;
         // Most are of the present epoch: the earlier ones are looked for only when one is not.
-        if seal::verify(&commit.raw, &self.epoch).is_err() {
-            let sealed = seal::verify(&commit.raw, self.epoch_of(id)?);
-            sealed.map_err(|refusal| refusal.of(&id.to_string()))?;
+        if check_seal(id, &commit, &self.epoch).is_err() {
+            check_seal(id, &commit, self.epoch_of(id)?)?;
         }
         Ok(commit.seconds)
     }
@@ -122,22 +122,5 @@ impl Store {
             }
             _ => error,
         }
-    }
-}
-
-/// A commit that has no headers but those of a sealed one (F-080).
-pub(super) fn well_formed(repo: &Repo, id: Id) -> Result<Commit, Error> {
-    let refuse = |reason: String| {
-        Error::from(Refusal::new(Stage::Seal, reason).of(&id.to_string()))
-    };
-    let commit = repo.commit(id).map_err(|error| match error {
-        git::Error::Damaged { .. } | git::Error::TooLarge { .. } => refuse(error.to_string()),
-        other => other.into(),
-    })?;
-    match &commit.foreign {
-        Some(foreign) => Err(refuse(format!(
-            "it has what no commit of vault has: {foreign}"
-        ))),
-        None => Ok(commit),
     }
 }

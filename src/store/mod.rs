@@ -14,7 +14,7 @@ mod read;
 mod settle;
 mod stamps;
 pub mod state;
-pub mod trust;
+pub mod tree;
 pub mod turn;
 mod write;
 
@@ -34,7 +34,6 @@ use crate::format::layout;
 use crate::format::name::BadName;
 use crate::git;
 use crate::git::Repo;
-use crate::store::epochs::Former;
 use crate::store::people::Unfit;
 use crate::store::state::Sight;
 use crate::store::state::State;
@@ -43,9 +42,13 @@ use crate::sys::fs::Dir;
 
 pub use create::Founding;
 pub use create::Plan;
+pub use epochs::Former;
 pub use read::Entry;
 pub use settle::Settled;
+pub use settle::check_seal;
+pub use settle::unread;
 pub use write::Writer;
+pub use write::rev_after;
 
 /// An opened store: its folder, what it says of itself, and what this device remembers of it. Nothing is unlocked yet.
 pub struct Store {
@@ -71,7 +74,7 @@ impl Store {
         let real = fs::canonical(path).ok_or_else(|| Error::NoStore(path.to_owned()))?;
         let dir = Dir::open(&real)?;
         let state = State::of_store(state_home, &real);
-        turn::resume(&real, &state, state_home)?;
+        turn::resume(&real, &state)?;
         let clear = clear_of(&dir)?.ok_or_else(|| Error::NoStore(path.to_owned()))?;
         let epoch = Epoch::parse(&clear)?;
         let sight = state.check_pin(&epoch, &clear, expected)?;
@@ -86,16 +89,38 @@ impl Store {
         })
     }
 
-    /// Opens the store at a canonical path in an epoch that is known already, whatever its work tree says.
-    pub(super) fn in_epoch(real: &Path, state_home: &Path, epoch: Epoch) -> Result<Self, Error> {
+    /// Opens the store at a path in the epoch that this device has pinned, whatever its files say by now.
+    pub fn open_pinned(path: &Path, state_home: &Path) -> Result<Self, Error> {
+        let real = fs::canonical(path).ok_or_else(|| Error::NoStore(path.to_owned()))?;
+        let state = State::of_store(state_home, &real);
+        turn::resume(&real, &state)?;
+        match state.pinned()? {
+            Some(pinned) => Self::in_epoch(&real, state, Epoch::parse(&pinned)?),
+            // Seen for the first time, it is pinned as it is.
+            None => Self::open(path, state_home, None),
+        }
+    }
+
+    /// The same store in another epoch.
+    pub fn of_epoch(&self, epoch: Epoch) -> Result<Self, Error> {
+        Self::in_epoch(self.path(), self.state.again(), epoch)
+    }
+
+    /// Opens the store at a canonical path in an epoch that is known already.
+    pub(super) fn in_epoch(real: &Path, state: State, epoch: Epoch) -> Result<Self, Error> {
         Ok(Self {
             dir: Dir::open(real)?,
             epoch,
-            state: State::of_store(state_home, real),
+            state,
             repo: Repo::open(real)?,
             sight: Sight::Known,
             former: OnceLock::new(),
         })
+    }
+
+    /// The bytes of `.vault/format` in the work tree.
+    pub fn clear(&self) -> Result<Vec<u8>, Error> {
+        clear_of(&self.dir)?.ok_or_else(|| Error::NoStore(self.path().to_owned()))
     }
 
     /// The store's folder.
@@ -122,6 +147,12 @@ pub fn names_at(path: &Path) -> Result<Vec<Name>, Error> {
     let mut names = read::entries_at(&real, |name, _| Some(name))?;
     names.sort_unstable();
     Ok(names)
+}
+
+/// The members who have a key file in the store at a path: for completion.
+pub fn members_at(path: &Path) -> Result<Vec<String>, Error> {
+    let real = fs::canonical(path).ok_or_else(|| Error::NoStore(path.to_owned()))?;
+    read::key_files_at(&Dir::open(&real)?)
 }
 
 /// The headers that this device remembers of the store at a path, from the index alone: for completion.

@@ -56,7 +56,7 @@ impl fmt::Display for Unfit {
 
 impl Members {
     /// Adds a member. Neither its name nor its recipient may be there.
-    fn admit(&mut self, member: Member) -> Result<(), Unfit> {
+    pub fn admit(&mut self, member: Member) -> Result<(), Unfit> {
         for other in &self.list {
             if other.name == member.name {
                 return Err(Unfit::Exists(member.name));
@@ -99,7 +99,7 @@ impl Writer<'_> {
 }
 
 /// The encrypted key file of a member; a reader's is without the writer key.
-pub(super) fn key_file(keys: &KeyFile, member: &Member) -> Result<Vec<u8>, Error> {
+pub fn key_file(keys: &KeyFile, member: &Member) -> Result<Vec<u8>, Error> {
     let read_only = member.role == Role::Reader;
     let (head, body) = keys
         .plaintext_for(&member.name, read_only)
@@ -114,7 +114,7 @@ pub(super) fn key_file(keys: &KeyFile, member: &Member) -> Result<Vec<u8>, Error
 }
 
 /// The encrypted and signed member list.
-pub(super) fn list_file(keeper: &dyn Keeper, members: &Members) -> Result<Vec<u8>, Error> {
+pub fn list_file(keeper: &dyn Keeper, members: &Members) -> Result<Vec<u8>, Error> {
     let (header, body) = members.to_texts();
     let file = keeper.make(&header, &Secret::new(body.into_bytes()), Domain::Members)?;
     if file.len() as u64 > KEYS_MAX_BYTES {

@@ -18,6 +18,7 @@ use crate::store::Error;
 use crate::store::Store;
 use crate::store::keeper::Keeper;
 use crate::sys::fs;
+use crate::sys::fs::Dir;
 use crate::sys::fs::Kind;
 use crate::sys::fs::Seen;
 
@@ -57,10 +58,15 @@ impl Store {
     fn entry_and_seen(&self, keeper: &dyn Keeper, name: &Name) -> Result<(Entry, u64), Error> {
         // What was seen first, then the file: a writer raises the revision after the file is in its place.
         let seen = self.state.rev(name.as_str())?;
-        let entry = Self::entry_bytes(keeper, name, &self.ciphertext(name)?)
+        let entry = Self::open_bytes(keeper, name, &self.ciphertext(name)?)
             .map_err(|error| self.renewed_instead(error))?;
         Self::check_rev(name, entry.header.rev, seen)?;
         Ok((entry, seen))
+    }
+
+    /// Refuses a revision below the highest that this device has seen of the name (F-055).
+    pub fn check_fresh(&self, name: &Name, rev: u64) -> Result<(), Error> {
+        Self::check_rev(name, rev, self.state.rev(name.as_str())?)
     }
 
     /// Refuses a revision below the highest seen (F-055).
@@ -77,11 +83,7 @@ impl Store {
     }
 
     /// Opens the bytes of an entry's file; all checks but the revision's.
-    pub(super) fn entry_bytes(
-        keeper: &dyn Keeper,
-        name: &Name,
-        ciphertext: &[u8],
-    ) -> Result<Entry, Error> {
+    pub fn open_bytes(keeper: &dyn Keeper, name: &Name, ciphertext: &[u8]) -> Result<Entry, Error> {
         let (document, header) = Self::opened(keeper, name, ciphertext)?;
         Ok(Entry {
             header,
@@ -212,21 +214,26 @@ impl Store {
 
     /// The members who have a key file, by its name.
     pub fn key_files(&self) -> Result<Vec<String>, Error> {
-        let files = self.dir.names(Path::new(layout::KEYS))?;
-        let mut members: Vec<String> = files
-            .into_iter()
-            .filter(|(_, kind)| *kind == Kind::File)
-            .filter_map(|(file, _)| {
-                let path = format!("{}/{}", layout::KEYS, file.to_str()?);
-                match layout::place_of(&path) {
-                    Ok(Place::Key(member)) => Some(member),
-                    _ => None,
-                }
-            })
-            .collect();
-        members.sort_unstable();
-        Ok(members)
+        key_files_at(&self.dir)
     }
+}
+
+/// The members who have a key file in the store at a folder.
+pub(super) fn key_files_at(dir: &Dir) -> Result<Vec<String>, Error> {
+    let files = dir.names(Path::new(layout::KEYS))?;
+    let mut members: Vec<String> = files
+        .into_iter()
+        .filter(|(_, kind)| *kind == Kind::File)
+        .filter_map(|(file, _)| {
+            let path = format!("{}/{}", layout::KEYS, file.to_str()?);
+            match layout::place_of(&path) {
+                Ok(Place::Key(member)) => Some(member),
+                _ => None,
+            }
+        })
+        .collect();
+    members.sort_unstable();
+    Ok(members)
 }
 
 /// What `make` makes of each entry of the store at a path, in no order. Only files are looked at, and only what is an entry.

@@ -18,6 +18,7 @@ use crate::format::Refusal;
 use crate::format::Stage;
 use crate::format::keys::Ended;
 use crate::format::layout;
+use crate::format::members::Role;
 use crate::git::Id;
 use crate::store::Error;
 use crate::sys::fs;
@@ -66,6 +67,15 @@ impl State {
         Self {
             path,
             store: store.to_owned(),
+            dir: OnceLock::new(),
+        }
+    }
+
+    /// The same state once more.
+    pub(super) fn again(&self) -> Self {
+        Self {
+            path: self.path.clone(),
+            store: self.store.clone(),
             dir: OnceLock::new(),
         }
     }
@@ -123,6 +133,7 @@ impl State {
             "pin",
             "path",
             "member",
+            "role",
             "identity",
             "known-keys",
             "past",
@@ -135,6 +146,7 @@ impl State {
                 dir.remove(Path::new(name))?;
             }
         }
+        fs::remove_tree(&self.path.join("remotes"))?;
         Ok(fs::remove_tree(&self.path.join("revs"))?)
     }
 
@@ -149,6 +161,24 @@ impl State {
             Ok(())
         } else {
             self.set("member", member.as_bytes())
+        }
+    }
+
+    /// What that member may do, by the key file that was verified last.
+    pub fn role(&self) -> Option<Role> {
+        match self.small("role").ok()??.as_slice() {
+            b"writer" => Some(Role::Writer),
+            b"reader" => Some(Role::Reader),
+            _ => None,
+        }
+    }
+
+    /// Remembers what this device's member may do.
+    pub fn set_role(&self, role: Role) -> Result<(), Error> {
+        if self.role() == Some(role) {
+            Ok(())
+        } else {
+            self.set("role", role.word().as_bytes())
         }
     }
 
@@ -245,6 +275,40 @@ impl State {
     /// Remembers the commit that the work tree shows.
     pub fn set_shown(&self, commit: &str) -> Result<(), Error> {
         self.set("shown", commit.as_bytes())
+    }
+
+    /// The head last seen of a remote, and when, in seconds since 1970.
+    pub fn remote(&self, name: &str) -> Result<Option<(Id, i64)>, Error> {
+        let text = self.small(&remote_file(name))?;
+        let text = text.and_then(|bytes| String::from_utf8(bytes).ok());
+        Ok(text.and_then(|text| {
+            let (id, seconds) = text.trim_end().split_once(' ')?;
+            Some((Id::parse(id)?, seconds.parse().ok()?))
+        }))
+    }
+
+    /// Remembers the head last seen of a remote; everything it has is in this store, verified.
+    pub fn set_remote(&self, name: &str, head: Id, seconds: i64) -> Result<(), Error> {
+        self.set(&remote_file(name), format!("{head} {seconds}\n").as_bytes())
+    }
+
+    /// Forgets a remote.
+    pub fn forget_remote(&self, name: &str) -> Result<(), Error> {
+        match self.folder()? {
+            Some(dir) => Ok(dir.remove(Path::new(&remote_file(name)))?),
+            None => Ok(()),
+        }
+    }
+
+    /// Takes the lock of those who talk to remotes. Writing is free meanwhile.
+    pub fn lock_sync(&self, on_wait: impl FnOnce()) -> Result<Lock, Error> {
+        fs::make_private(&self.path)?;
+        Ok(Lock::acquire(&self.path.join("sync.lock"), on_wait)?)
+    }
+
+    /// The folder for what remotes send, until it has been verified.
+    pub fn quarantine(&self) -> PathBuf {
+        self.path.join("quarantine")
     }
 
     /// The highest revision seen of a name; 0 if none was.
@@ -366,6 +430,12 @@ pub(super) fn other_keys(pinned: &Epoch, epoch: &Epoch) -> Refusal {
 /// What is compared to know a key file again: a comparison of bytes costs less than a digest of them.
 fn known_keys(epoch: &Epoch, path: &str, bytes: &[u8]) -> Vec<u8> {
     [epoch.to_text().as_bytes(), path.as_bytes(), b"\n", bytes].concat()
+}
+
+/// A remote's name may be anything that git takes, so its file is called by the digest.
+fn remote_file(name: &str) -> String {
+    let digest = digest_hex(name.as_bytes());
+    format!("remotes/{}", digest.get(..24).unwrap_or(&digest))
 }
 
 /// Revisions lie in 256 files, so that looking one up, or raising it, does not read them all.

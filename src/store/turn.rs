@@ -44,7 +44,7 @@ const PARALLEL_FROM: usize = 8;
 const NUMBER_MAX: u32 = i32::MAX.unsigned_abs();
 
 /// New content by path; `None` takes the file away.
-pub(super) type Changes = BTreeMap<String, Option<Vec<u8>>>;
+pub type Changes = BTreeMap<String, Option<Vec<u8>>>;
 
 /// Told how many entries of how many are done; on any thread.
 pub type Progress<'p> = &'p (dyn Fn(usize, usize) + Sync);
@@ -301,8 +301,134 @@ struct Committed {
     blob: Option<Id>,
 }
 
+/// The last steps to an epoch that another device has made, under the writers' lock.
+pub struct Landing<'k> {
+    /// The store in the new epoch.
+    store: Store,
+    keys: &'k KeyFile,
+    clear: Vec<u8>,
+    lock: Lock,
+}
+
+impl<'k> Landing<'k> {
+    /// Takes the lock and finishes what was interrupted. Where the branch `has_moved` to the new epoch already, nothing can be
+    /// finished in the old one.
+    pub fn begin(
+        old: &Store,
+        keys: &'k KeyFile,
+        clear: &[u8],
+        has_moved: bool,
+    ) -> Result<Self, Error> {
+        let lock = old.state.lock(|| {})?;
+        if !has_moved {
+            old.settle_locked(&lock)?;
+        } else if lock.is_marked() {
+            old.clean()?;
+        }
+        Ok(Self {
+            store: old.of_epoch(keys.epoch.clone())?,
+            keys,
+            clear: clear.to_vec(),
+            lock,
+        })
+    }
+
+    fn repo(&self) -> Result<&Repo, Error> {
+        self.store.repo.as_ref().ok_or(Error::NoRepository)
+    }
+
+    /// A file that is neither as it is shown nor as it will be stops everything.
+    pub fn refuse_diverged(
+        &self,
+        lender: &Repo,
+        shown: Option<Id>,
+        head: Id,
+    ) -> Result<(), Error> {
+        let mut diverged = Vec::new();
+        for change in lender.diff(shown, head)? {
+            if ![change.old, change.new].contains(&self.store.blob_here(&change.path)?) {
+                diverged.push(change.path);
+            }
+        }
+        if diverged.is_empty() {
+            Ok(())
+        } else {
+            Err(Error::Diverged(diverged))
+        }
+    }
+
+    /// From here on the next command has to look for left-overs.
+    pub fn mark(&self) -> Result<(), Error> {
+        mark(&self.store.state, &self.lock)
+    }
+
+    /// Writes the commit with what is carried over, on top of the new head; that itself where there is nothing.
+    pub fn commit_on(
+        &self,
+        head: Id,
+        changes: Changes,
+        (who, message): (&Ident, &str),
+    ) -> Result<Id, Error> {
+        if changes.is_empty() {
+            return Ok(head);
+        }
+        let repo = self.repo()?;
+        Ok(commit(repo, Some(head), self.keys, &changes, (who, message))?.0)
+    }
+
+    /// Moves the branch, the pin and the work tree; the paths that were left alone.
+    pub fn land(
+        &self,
+        here: &Head,
+        (shown, head, to): (Option<Id>, Id, Id),
+        (who, why): (&Ident, &str),
+        headers: &[Header],
+    ) -> Result<Vec<String>, Error> {
+        let repo = self.repo()?;
+        let turn = Turn {
+            clear: self.clear.clone(),
+            ..turn_to(self.keys, Some(to))
+        };
+        let state = &self.store.state;
+        state.set_turn(&turn)?;
+        repo.settle()?;
+        if here.commit != Some(to) {
+            repo.move_head(here, to, who, why)?;
+        }
+        state.finish_turn(&turn)?;
+        let mut left = self.store.show(repo, shown, head)?.left;
+        if to != head {
+            left.extend(self.store.show(repo, Some(head), to)?.left);
+        }
+        self.remember(headers)?;
+        state.clear_turn()?;
+        // The mark only makes the next command look for left-overs: there are none now.
+        let _ = self.lock.clear();
+        Ok(left)
+    }
+
+    /// The same without git, where the files are there already.
+    pub fn land_plain(&self, headers: &[Header]) -> Result<(), Error> {
+        self.store.state.finish_turn(&Turn {
+            clear: self.clear.clone(),
+            ..turn_to(self.keys, None)
+        })?;
+        self.remember(headers)
+    }
+
+    fn remember(&self, headers: &[Header]) -> Result<(), Error> {
+        let state = &self.store.state;
+        let revs = headers.iter().map(|one| (one.name.clone(), one.rev));
+        state.raise_revs(&revs.collect::<Vec<_>>())?;
+        state.set_member(&self.keys.member)?;
+        state.set_role(self.keys.role())?;
+        self.store.remember_all(headers);
+        Ok(())
+    }
+}
+
 /// Finishes the move to another epoch whose writer has died, or forgets one that has not happened. Waits for one that is alive.
-pub(super) fn resume(real: &Path, state: &State, state_home: &Path) -> Result<(), Error> {
+pub(super) fn resume(real: &Path, state: &State) -> Result<(), Error> {
     if !state.is_busy() || state.turn()?.is_none() {
         return Ok(());
     }
@@ -310,7 +436,7 @@ pub(super) fn resume(real: &Path, state: &State, state_home: &Path) -> Result<()
     let Some(turn) = state.turn()? else {
         return Ok(());
     };
-    let store = Store::in_epoch(real, state_home, Epoch::parse(&turn.clear)?)?;
+    let store = Store::in_epoch(real, state.again(), Epoch::parse(&turn.clear)?)?;
     if store.has_turned(&turn)? {
         state.finish_turn(&turn)?;
         store.finish_locked(&lock)?;

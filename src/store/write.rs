@@ -42,6 +42,8 @@ pub struct Writer<'s> {
     changes: BTreeMap<String, Option<Vec<u8>>>,
     headers: Vec<Header>,
     revs: BTreeMap<String, u64>,
+    /// A second parent of the commit.
+    merged: Option<Id>,
     /// What finishing an earlier change has found.
     pub settled: Settled,
 }
@@ -73,6 +75,7 @@ impl Store {
             changes,
             headers,
             revs,
+            merged: None,
             settled,
         })
     }
@@ -126,6 +129,32 @@ impl Writer<'_> {
         Ok(())
     }
 
+    /// Makes the commit a merge with another one, whose objects are the store's already or will be before `commit`.
+    pub fn merge_with(&mut self, other: Id) {
+        self.merged = Some(other);
+    }
+
+    /// Adds or replaces an entry as it is, but for its revision, which is raised above what was seen of the name.
+    pub fn put_as_is(&mut self, name: &Name, header: Header, secret: &Secret) -> Result<(), Error> {
+        let rev = self.next_rev(name.as_str(), header.rev)?;
+        let header = Header {
+            name: name.to_string(),
+            rev,
+            ..header
+        };
+        let file = self.keeper.make(&header.to_text(), secret, Domain::Entry)?;
+        self.changes.insert(layout::path_of(name), Some(file));
+        self.revs.insert(name.to_string(), rev);
+        self.headers.push(header);
+        Ok(())
+    }
+
+    /// Puts verified bytes at a path, or takes the file away; `rev` is the revision of what is known of them.
+    pub fn place(&mut self, path: &str, bytes: Option<Vec<u8>>, rev: Option<(String, u64)>) {
+        self.changes.insert(path.to_owned(), bytes);
+        self.revs.extend(rev);
+    }
+
     /// Removes an entry; its revision stays remembered, one higher, so that the old file is refused (W-115).
     pub fn remove(&mut self, name: &Name, rev: u64) -> Result<(), Error> {
         let rev = self.next_rev(name.as_str(), rev)?;
@@ -136,7 +165,7 @@ impl Writer<'_> {
 
     /// Makes the change the truth, then brings the work tree and the local state after it.
     pub fn commit(mut self, message: &str) -> Result<Option<Id>, Error> {
-        if self.changes.is_empty() {
+        if self.changes.is_empty() && self.merged.is_none() {
             return Ok(None);
         }
         self.lock.mark().map_err(|source| fs::Error {
@@ -174,7 +203,7 @@ impl Writer<'_> {
             edits.push((path.clone(), id));
         }
         let tree = repo.edit_tree(head.commit, &edits)?;
-        let parents: Vec<Id> = head.commit.into_iter().collect();
+        let parents: Vec<Id> = head.commit.into_iter().chain(self.merged).collect();
         let author = self.author.take().map_or_else(
             || Ident::new("", "", self.now.as_second(), 0),
             |author| author.at(self.now),
@@ -357,7 +386,7 @@ impl Writer<'_> {
 }
 
 /// One more than the highest revision seen.
-pub(super) fn rev_after(name: &str, highest: u64) -> Result<u64, Error> {
+pub fn rev_after(name: &str, highest: u64) -> Result<u64, Error> {
     // One more would be a number that no reader takes: the entry would be written and lost.
     let next = highest.checked_add(1);
     next.filter(|next| i64::try_from(*next).is_ok())

@@ -1,1 +1,0 @@
-//! Following an epoch that another device has made.
