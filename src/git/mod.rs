@@ -11,6 +11,7 @@ mod index;
 mod lock;
 mod odb;
 mod pack;
+mod packing;
 mod refs;
 mod tree;
 

@@ -29,9 +29,13 @@ use crate::git::object::Id;
 use crate::git::object::Kind;
 use crate::git::object::id_of;
 use crate::git::pack::Pack;
+use crate::git::packing::Packing;
 
 /// An object's header is shorter than this, in bytes.
 const HEADER_MAX_BYTES: u64 = 40;
+
+/// From this many blobs on, they are written as one pack.
+const PACK_FROM: usize = 64;
 
 /// The objects of one repository.
 pub(super) struct Odb {
@@ -49,6 +53,8 @@ pub(super) struct Odb {
 struct State {
     /// New objects without a name yet, and where they lie.
     new: BTreeMap<Id, PathBuf>,
+    /// New packs and their indexes, where they lie and what they will be called.
+    new_packs: Vec<(PathBuf, PathBuf)>,
     packs: Option<Packs>,
 }
 
@@ -121,7 +127,11 @@ impl Odb {
 
     /// Lets other processes write, unless objects wait for `settle`.
     pub(super) fn release(&self) {
-        if self.state().new.is_empty() {
+        let is_settled = {
+            let state = self.state();
+            state.new.is_empty() && state.new_packs.is_empty()
+        };
+        if is_settled {
             *self.place.lock().unwrap_or_else(PoisonError::into_inner) = None;
         }
     }
@@ -199,20 +209,47 @@ impl Odb {
         Ok(id)
     }
 
-    /// Writes many blobs.
+    /// Writes many blobs, a great many as one pack, which can be read after `settle` only.
     pub(super) fn write_blobs(&self, contents: &[&[u8]]) -> Result<Vec<Id>, Error> {
-        contents
-            .iter()
-            .map(|body| self.write(Kind::Blob, body))
-            .collect()
+        let packing = if contents.len() < PACK_FROM {
+            None
+        } else {
+            Packing::of(contents)?
+        };
+        let Some(packing) = packing else {
+            let write = |body: &&[u8]| self.write(Kind::Blob, body);
+            return contents.iter().map(write).collect();
+        };
+        let folder = self.objects.join("pack");
+        for (bytes, ending) in [(&packing.pack, "pack"), (&packing.index, "idx")] {
+            let path = self.with_place(|place| Ok(place.fresh()))?;
+            let mut file = disk::create(&path, 0o444).map_err(Error::io("make", &path))?;
+            file.write_all(bytes).map_err(Error::io("write", &path))?;
+            let to = folder.join(format!("pack-{}.{ending}", packing.name));
+            self.state().new_packs.push((path, to));
+        }
+        Ok(packing.ids)
     }
 
     /// Brings all new objects to the disk and gives them their names.
     pub(super) fn settle(&self) -> Result<(), Error> {
         let mut state = self.state();
-        let files: Vec<PathBuf> = state.new.values().cloned().collect();
+        let packs = state.new_packs.iter().map(|(from, _)| from);
+        let files: Vec<PathBuf> = state.new.values().chain(packs).cloned().collect();
         disk::flush(&files)?;
         let mut folders = BTreeSet::new();
+        // The pack before its index: a pack is looked for by its index.
+        for (from, to) in &state.new_packs {
+            disk::refuse_links(&self.git, Path::new("objects/pack"))?;
+            let folder = self.objects.join("pack");
+            disk::make_folders(&folder)?;
+            disk::rename(from, to).map_err(Error::io("name", to))?;
+            folders.insert(folder);
+        }
+        if !state.new_packs.is_empty() {
+            state.new_packs.clear();
+            state.packs = None;
+        }
         for (id, from) in &state.new {
             let to = self.path(id);
             let folder = to.parent().unwrap_or(&self.objects);
@@ -233,7 +270,9 @@ impl Odb {
 
 impl Drop for Odb {
     fn drop(&mut self) {
-        for path in self.state().new.values() {
+        let state = self.state();
+        let packs = state.new_packs.iter().map(|(from, _)| from);
+        for path in state.new.values().chain(packs) {
             let _ = disk::remove(path);
         }
     }

@@ -70,7 +70,7 @@ impl Store {
     }
 
     /// Refuses a revision below the highest seen (F-055).
-    pub(super) fn check_rev(name: &Name, rev: u64, seen: u64) -> Result<(), Error> {
+    pub fn check_rev(name: &Name, rev: u64, seen: u64) -> Result<(), Error> {
         if rev >= seen {
             return Ok(());
         }

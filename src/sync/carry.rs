@@ -12,6 +12,7 @@ use crate::format::keys::KeyFile;
 use crate::format::layout;
 use crate::format::layout::Place;
 use crate::format::members::Members;
+use crate::git::Change;
 use crate::git::Id;
 use crate::git::Repo;
 use crate::store;
@@ -31,6 +32,38 @@ pub struct Sides {
     pub own: Id,
     /// The new epoch's.
     pub head: Id,
+    /// What this device has changed since.
+    changes: Vec<Change>,
+}
+
+impl Sides {
+    /// The sides, if this device has anything that the new head has not.
+    pub fn part(repo: &Repo, base: Id, own: Id, head: Id) -> Result<Option<Self>, Error> {
+        if base == own {
+            return Ok(None);
+        }
+        let changes = repo.diff(Some(base), own)?;
+        Ok(Some(Self {
+            base,
+            own,
+            head,
+            changes,
+        }))
+    }
+
+    /// Whether this device has changed an entry since.
+    pub fn has_changed(&self, name: &Name) -> bool {
+        let path = layout::path_of(name);
+        let found = self
+            .changes
+            .binary_search_by(|change| change.path.as_str().cmp(&path));
+        found.is_ok()
+    }
+
+    /// Whether this device has changed the member list since.
+    pub fn has_changed_list(&self) -> bool {
+        self.changes.iter().any(|one| one.path == layout::MEMBERS)
+    }
 }
 
 /// What was carried over.
@@ -80,7 +113,7 @@ pub fn over(
         changes: Changes::new(),
         carried: Carried::default(),
     };
-    for change in repo.diff(Some(sides.base), sides.own)? {
+    for change in &sides.changes {
         match layout::place_of(&change.path) {
             Ok(Place::Entry(name)) => work.entry(&name)?,
             Ok(Place::Members) => work.members()?,
@@ -115,12 +148,15 @@ impl Work<'_> {
         let base = self.at(self.sides.base, name)?;
         let own = self.at(self.sides.own, name)?;
         let theirs = self.at(self.sides.head, name)?;
+        if let (Some(base), Some(theirs)) = (&base, &theirs) {
+            Store::check_rev(name, theirs.header.rev, base.header.rev)?;
+        }
         if same(own.as_ref(), theirs.as_ref()) || same(own.as_ref(), base.as_ref()) {
-            return Ok(());
+            return self.keep(name, theirs);
         }
         let theirs_stand = !same(theirs.as_ref(), base.as_ref());
         match (own, theirs) {
-            (None, Some(_)) if theirs_stand => Ok(()),
+            (None, theirs @ Some(_)) if theirs_stand => self.keep(name, theirs),
             (None, _) => {
                 self.changes.insert(layout::path_of(name), None);
                 self.carried.removed.push(name.to_string());
@@ -134,6 +170,16 @@ impl Work<'_> {
         }
     }
 
+    /// The other side's value stays. Its revision must not be below this device's own, or it would be taken for an old one.
+    fn keep(&mut self, name: &Name, theirs: Option<Entry>) -> Result<(), Error> {
+        match theirs {
+            Some(theirs) if theirs.header.rev < self.store.state.rev(name.as_str())? => {
+                self.write(name, theirs, 0)
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Both sides have another value: the later one keeps the name.
     fn both(&mut self, name: &Name, own: Entry, theirs: Entry) -> Result<(), Error> {
         let above = theirs.header.rev;
@@ -142,7 +188,8 @@ impl Work<'_> {
             self.put(&beside, theirs, 0)?;
             self.put(name, own, above)
         } else {
-            self.put(&beside, own, 0)
+            self.put(&beside, own, 0)?;
+            self.keep(name, Some(theirs))
         }
     }
 
@@ -168,6 +215,12 @@ impl Work<'_> {
     }
 
     fn put(&mut self, name: &Name, entry: Entry, above: u64) -> Result<(), Error> {
+        self.carried.changed.push(name.to_string());
+        self.write(name, entry, above)
+    }
+
+    /// Signs and encrypts a value under the new keys, with a revision above all that were seen.
+    fn write(&mut self, name: &Name, entry: Entry, above: u64) -> Result<(), Error> {
         let seen = self.store.state.rev(name.as_str())?;
         let rev = store::rev_after(name.as_str(), seen.max(entry.header.rev).max(above))?;
         let header = Header {
@@ -179,7 +232,6 @@ impl Work<'_> {
             .keys
             .make(&header.to_text(), &entry.secret, Domain::Entry)?;
         self.changes.insert(layout::path_of(name), Some(file));
-        self.carried.changed.push(name.to_string());
         self.carried.headers.push(header);
         Ok(())
     }
@@ -201,7 +253,8 @@ impl Work<'_> {
                 self.carried.members.push(name);
             }
         }
-        if !self.carried.members.is_empty() {
+        let known = self.store.state.rev(layout::MEMBERS)?;
+        if !self.carried.members.is_empty() || list.rev < known {
             let seen = self.store.state.rev(layout::MEMBERS)?.max(list.rev);
             list.rev = store::rev_after(layout::MEMBERS, seen)?;
             let file = people::list_file(self.keys, &list)?;

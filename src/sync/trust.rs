@@ -4,6 +4,8 @@
 //! this device had committed and nobody else has seen is carried over (`carry`). Never here: comparing words, printing.
 
 use std::path::Path;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering;
 
 use jiff::Timestamp;
 
@@ -218,17 +220,14 @@ impl Offer {
         let known: Vec<Id> = shown.into_iter().collect();
         let steps = verify(lender, &known, head, &epoch_of)?;
         let files = lender.files(head)?;
-        let mut entries = self.check_tree(lender, head, keys, how.progress)?;
-        let base = match shown {
-            Some(shown) => Some((shown, common(lender, shown, head)?)),
+        let own_work = match shown {
+            Some(own) => carry::Sides::part(lender, common(lender, own, head)?, own, head)?,
             None => None,
         };
-        let (changes, carried) = match base {
-            Some((shown, base)) if shown != base => {
-                let sides = carry::Sides { base, own: shown, head };
-                carry::over(&self.store, keys, lender, &sides, how.now)?
-            }
-            _ => Default::default(),
+        let mut entries = self.check_tree((lender, head), keys, own_work.as_ref(), how.progress)?;
+        let (changes, carried) = match &own_work {
+            Some(sides) => carry::over(&self.store, keys, lender, sides, how.now)?,
+            None => Default::default(),
         };
         let paths = files.iter().map(|file| &file.path);
         let gone = |path: &&String| !matches!(changes.get(*path), Some(None));
@@ -321,9 +320,9 @@ impl Offer {
     /// Opens the member list and every entry of the new head (F-094).
     fn check_tree(
         &self,
-        repo: &Repo,
-        head: Id,
+        (repo, head): (&Repo, Id),
         keys: &KeyFile,
+        own_work: Option<&carry::Sides>,
         progress: Progress<'_>,
     ) -> Result<Vec<Header>, Error> {
         let mut entries = Vec::new();
@@ -338,24 +337,28 @@ impl Offer {
         let missing = || Refusal::new(Stage::Member, "the member list is missing");
         let list = list.ok_or_else(missing)?;
         let bytes = repo.blob(list, tree::max_bytes(layout::MEMBERS))?;
-        self.check_list(keys, &bytes)?;
-        let done = std::sync::atomic::AtomicUsize::new(0);
+        let is_own = own_work.is_some_and(|sides| sides.has_changed_list());
+        self.check_list(keys, &bytes, is_own)?;
+        let done = AtomicUsize::new(0);
         let opened = fs::parallel(&entries, PARALLEL_FROM, |(name, blob)| {
             let bytes = repo.blob(*blob, tree::max_bytes(&layout::path_of(name)))?;
             let header = Store::open_bytes(keys, name, &bytes)?.header;
-            self.store.check_fresh(name, header.rev)?;
-            let count = done.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1;
+            // What this device itself has changed is held against where the sides parted, when it is carried over.
+            if !own_work.is_some_and(|sides| sides.has_changed(name)) {
+                self.store.check_fresh(name, header.rev)?;
+            }
+            let count = done.fetch_add(1, Ordering::Relaxed) + 1;
             progress(count, entries.len());
             Ok::<_, store::Error>(header)
         });
         Ok(opened.into_iter().collect::<Result<_, _>>()?)
     }
 
-    fn check_list(&self, keys: &KeyFile, bytes: &[u8]) -> Result<(), Error> {
+    fn check_list(&self, keys: &KeyFile, bytes: &[u8], is_own: bool) -> Result<(), Error> {
         let of_list = |refusal: Refusal| Error::from(refusal.of(layout::MEMBERS));
         let document = keys.open(bytes, Domain::Members).map_err(of_list)?;
         let list = Members::of_document(&document).map_err(of_list)?;
-        if list.rev < self.store.state.rev(layout::MEMBERS)? {
+        if !is_own && list.rev < self.store.state.rev(layout::MEMBERS)? {
             let reason = "it is older than one seen before";
             return Err(of_list(Refusal::new(Stage::Revision, reason)));
         }
@@ -367,11 +370,11 @@ impl Offer {
         let store = self.store.of_epoch(self.epoch.clone())?;
         store.members(keys)?;
         let names = store.names()?;
-        let done = std::sync::atomic::AtomicUsize::new(0);
+        let done = AtomicUsize::new(0);
         let opened = fs::parallel(&names, PARALLEL_FROM, |name| {
             let header = Store::open_bytes(keys, name, &store.ciphertext(name)?)?.header;
             store.check_fresh(name, header.rev)?;
-            let count = done.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1;
+            let count = done.fetch_add(1, Ordering::Relaxed) + 1;
             progress(count, names.len());
             Ok::<_, store::Error>(header)
         });

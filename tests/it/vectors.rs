@@ -147,7 +147,7 @@ impl Device {
     ) -> Result<agevault::format::keys::KeyFile, Refused> {
         let identity = case.identity.as_deref().unwrap_or("keys/laptop.txt");
         let source = Source::File(root().join(identity));
-        session::unlock(&self.env, store, &source).map_err(|error| refused("keys", error))
+        session::open_keys(&self.env, store, &source).map_err(|error| refused("keys", error))
     }
 
     /// Reads what the case names, in the order of section 9.
