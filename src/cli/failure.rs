@@ -10,6 +10,7 @@ use crate::git;
 use crate::policy::release::Denied;
 use crate::session;
 use crate::store;
+use crate::sync;
 use crate::sys::fs;
 
 /// Failed for a reason without a code of its own.
@@ -102,6 +103,46 @@ impl From<store::Error> for Failure {
             }
             Error::File(error) => error.into(),
             Error::Crypto(error) => error.into(),
+        }
+    }
+}
+
+impl From<sync::Error> for Failure {
+    fn from(error: sync::Error) -> Self {
+        use sync::Error;
+        let text = error.to_string();
+        match error {
+            Error::NoRemote => Self::failed(text).hint("name one with: vault remote add URL"),
+            Error::NoStoreThere(_) => Self::failed(text)
+                .hint("make one here with: vault init; then: vault remote add URL; vault sync"),
+            Error::UnknownRemote(_) => Self::failed(text).hint("the remotes: vault remote show"),
+            Error::SeveralRemotes(_) => Self::failed(text).hint("say which: vault sync REMOTE"),
+            Error::Dangerous(_) => {
+                Self::new(REFUSED, text).hint("take it out by hand, then try again")
+            }
+            Error::OtherEpoch { epoch, .. } => {
+                let words = epoch.fingerprint();
+                Self::new(REFUSED, text)
+                    .hint(format!("the new fingerprint is {words}: compare it with \"vault status\" on the device that made it"))
+                    .hint("if it is the same there: vault trust WORDS")
+            }
+            Error::Rewound { head: Some(head), .. } => Self::new(REFUSED, text)
+                .hint(format!("if it was you: vault sync --accept-rewrite {head}")),
+            Error::Rewound { head: None, .. } => Self::new(REFUSED, text)
+                .hint("if it was you: vault remote remove, then add it again, and sync"),
+            Error::Locked => Self::new(LOCKED, text),
+            Error::NotPushed => Self::failed(text).hint("try again: vault sync"),
+            Error::Store(store::Error::Refused(refusal)) if refusal.stage == Stage::Seal => {
+                Self::new(REFUSED, text)
+                    .hint("nothing was followed; see what it changes, and adopt it if it was you: vault accept")
+            }
+            Error::Store(store::Error::Refused(_)) => {
+                Self::new(REFUSED, text).hint("nothing was followed, the store is as it was")
+            }
+            Error::Store(store::Error::Git(error @ git::Error::Git { .. })) => {
+                Self::failed(error.to_string())
+            }
+            Error::Store(error) => error.into(),
         }
     }
 }

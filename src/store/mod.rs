@@ -37,6 +37,7 @@ use crate::sys::fs::Dir;
 
 pub use create::Founding;
 pub use create::Plan;
+pub use create::in_place;
 pub use read::Entry;
 pub use settle::Settled;
 pub use settle::check_seal;

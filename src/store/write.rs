@@ -13,6 +13,7 @@ use crate::format::Stage;
 use crate::format::document::Domain;
 use crate::format::header::whole_seconds;
 use crate::format::layout;
+use crate::format::layout::Place;
 use crate::git::Head;
 use crate::git::Id;
 use crate::git::Ident;
@@ -148,10 +149,19 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Puts verified bytes at a path, or takes the file away; `rev` is the revision of what is known of them.
-    pub fn place(&mut self, path: &str, bytes: Option<Vec<u8>>, rev: Option<(String, u64)>) {
+    /// Puts verified bytes at a path, or takes the file away; an entry that goes leaves its revision behind (W-115).
+    pub fn place(&mut self, path: &str, bytes: Option<Vec<u8>>) -> Result<(), Error> {
+        if let (None, Ok(Place::Entry(name))) = (&bytes, layout::place_of(path)) {
+            let rev = self.next_rev(&name, 0)?;
+            self.revs.insert(name.to_string(), rev);
+        }
         self.changes.insert(path.to_owned(), bytes);
-        self.revs.extend(rev);
+        Ok(())
+    }
+
+    /// Remembers that this revision of the member list has been written.
+    pub fn saw_members(&mut self, rev: u64) {
+        self.revs.insert(layout::MEMBERS.to_owned(), rev);
     }
 
     /// Removes an entry; its revision stays remembered, one higher, so that the old file is refused (W-115).
