@@ -143,14 +143,14 @@ impl Args {
             count(done.commits_in, "commit"),
             count(done.commits_out, "commit"),
         );
-        let name = &remote.name;
-        match (self.dry_run, done.commits_in, done.commits_out) {
-            (_, 0, 0) => format!("{name}: nothing to do, both are the same"),
-            (true, ..) => {
-                format!("{name}: {came} would come and {went} would go; nothing was changed")
-            }
-            (false, ..) => format!("{name}: {came} came, each verified, and {went} went"),
-        }
+        let parts = match (self.dry_run, done.commits_in, done.commits_out) {
+            (_, 0, 0) => "nothing to do, both are the same".to_owned(),
+            (true, ..) => format!("{came} would come and {went} would go; nothing was changed"),
+            (false, _, 0) => format!("{came} came, each verified"),
+            (false, 0, _) => format!("{went} went"),
+            (false, ..) => format!("{came} came, each verified, and {went} went"),
+        };
+        format!("{}: {parts}", remote.name)
     }
 }
 

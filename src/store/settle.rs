@@ -98,13 +98,15 @@ impl Store {
     }
 
     /// Moves the work tree and git's index from the commit that it shows to a verified one.
-    fn show(&self, repo: &Repo, shown: Option<Id>, head: Id) -> Result<Settled, Error> {
+    pub(super) fn show(&self, repo: &Repo, shown: Option<Id>, head: Id) -> Result<Settled, Error> {
         let changes = repo.diff(shown, head)?;
         let mut left = Vec::new();
         // What goes is gone first: where case does not count, a name that only changes its case is one file.
         let (going, coming): (Vec<_>, Vec<_>) =
             changes.iter().partition(|change| change.new.is_none());
-        for change in going.into_iter().chain(coming) {
+        // What is no part of a store stays where a person has put it.
+        let is_ours = |change: &&Change| layout::place_of(&change.path).is_ok();
+        for change in going.into_iter().chain(coming).filter(is_ours) {
             if !self.follow(repo, change)? {
                 left.push(change.path.clone());
             }

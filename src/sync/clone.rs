@@ -66,7 +66,8 @@ fn fill(cloning: &Cloning<'_>, temp: &Path, heard: Heard<'_>) -> Result<(Vec<u8>
     let author = git.author();
     let repo = Repo::init(&git)?;
     let none = || Error::NoStoreThere(cloning.url.to_owned());
-    let branch = head_branch(&git, cloning.url, heard)?.ok_or_else(none)?;
+    // A bare repository may have a HEAD that names a branch which nobody has pushed.
+    let branch = head_branch(&git, cloning.url, heard)?.unwrap_or_else(|| MAIN.to_owned());
     if branch != MAIN {
         git.output(&["symbolic-ref", "HEAD", &branch])?;
     }

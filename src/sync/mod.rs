@@ -4,6 +4,7 @@
 //! trees) and the round that does all of it (`round`). Never here: prompts and printing. A remote's bytes lie in a quarantine in
 //! the local state until all of them have been verified: what is refused has never touched the store.
 
+mod accept;
 mod clone;
 mod error;
 mod fetch;
@@ -13,6 +14,12 @@ mod remote;
 mod round;
 mod verify;
 
+pub use accept::Fate;
+pub use accept::Item;
+pub use accept::Proposal;
+pub use accept::adopt;
+pub use accept::look_here;
+pub use accept::look_there;
 pub use clone::Cloning;
 pub use clone::clone;
 pub use error::Error;

@@ -102,7 +102,7 @@ pub struct Outcome {
 }
 
 /// Whether to begin anew.
-enum Next {
+pub(super) enum Next {
     Done,
     Again,
 }
@@ -183,7 +183,7 @@ fn preview(store: &Store, fetched: &Fetched, steps: &[Step]) -> Result<Outcome, 
 }
 
 /// Takes in what the remote has: nothing, forward, or by a merge.
-fn take_in(
+pub(super) fn take_in(
     store: &Store,
     fetched: &Fetched,
     steps: &[Step],
