@@ -147,10 +147,7 @@ impl Context {
     /// Opens a store as it lies there, an interrupted change included.
     pub(super) fn open_as_is(&self, named: Option<&str>) -> Result<Opened, Failure> {
         let site = self.site(named)?;
-        // Set, but empty or no text: somebody meant to have the store checked, so it is held against that, and refused.
-        let mut vars = self.env.vars.iter();
-        let expected = vars.find(|(name, _)| name == PIN_VARIABLE);
-        let expected = expected.map(|(_, words)| words.to_string_lossy());
+        let expected = self.expected_pin();
         let store = Store::open(&site.path, &self.env.places.state, expected.as_deref())?;
         if store.sight == Sight::First && expected.is_none() {
             let words = store.epoch.fingerprint();
@@ -161,6 +158,14 @@ impl Context {
         let identity = site.identity.or_else(|| store.state.identity());
         let source = Source::choose(&self.env, identity.as_deref());
         Ok(Opened { store, source })
+    }
+
+    /// The fingerprint that the environment says a store must have.
+    pub(super) fn expected_pin(&self) -> Option<String> {
+        // Set, but empty or no text: somebody meant to have the store checked, so it is held against that, and refused.
+        let mut vars = self.env.vars.iter();
+        let expected = vars.find(|(name, _)| name == PIN_VARIABLE);
+        expected.map(|(_, words)| words.to_string_lossy().into_owned())
     }
 
     /// Finishes what was interrupted. What stands in the way is told, and does not keep anyone from reading: every entry

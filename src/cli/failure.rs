@@ -123,6 +123,46 @@ impl From<Unfit> for Failure {
     }
 }
 
+impl From<sync::Error> for Failure {
+    fn from(error: sync::Error) -> Self {
+        use sync::Error;
+        let text = error.to_string();
+        match error {
+            Error::NoRemote => Self::failed(text).hint("name one with: vault remote add URL"),
+            Error::NoStoreThere(_) => Self::failed(text)
+                .hint("make one here with: vault init; then: vault remote add URL; vault sync"),
+            Error::UnknownRemote(_) => Self::failed(text).hint("the remotes: vault remote show"),
+            Error::SeveralRemotes(_) => Self::failed(text).hint("say which: vault sync REMOTE"),
+            Error::Dangerous(_) => {
+                Self::new(REFUSED, text).hint("take it out by hand, then try again")
+            }
+            Error::OtherEpoch { epoch, .. } => {
+                let words = epoch.fingerprint();
+                Self::new(REFUSED, text)
+                    .hint(format!("the new fingerprint is {words}: compare it with \"vault status\" on the device that made it"))
+                    .hint("if it is the same there: vault trust WORDS")
+            }
+            Error::Rewound { head: Some(head), .. } => Self::new(REFUSED, text)
+                .hint(format!("if it was you: vault sync --accept-rewrite {head}")),
+            Error::Rewound { head: None, .. } => Self::new(REFUSED, text)
+                .hint("if it was you: vault remote remove, then add it again, and sync"),
+            Error::Locked => Self::new(LOCKED, text),
+            Error::NotPushed => Self::failed(text).hint("try again: vault sync"),
+            Error::Store(store::Error::Refused(refusal)) if refusal.stage == Stage::Seal => {
+                Self::new(REFUSED, text)
+                    .hint("nothing was followed; see what it changes, and adopt it if it was you: vault accept")
+            }
+            Error::Store(store::Error::Refused(_)) => {
+                Self::new(REFUSED, text).hint("nothing was followed, the store is as it was")
+            }
+            Error::Store(store::Error::Git(error @ git::Error::Git { .. })) => {
+                Self::failed(error.to_string())
+            }
+            Error::Store(error) => error.into(),
+        }
+    }
+}
+
 impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
         let hint = match refusal.stage {
@@ -136,18 +176,6 @@ impl From<Refusal> for Failure {
             }
         };
         Self::new(REFUSED, refusal.to_string()).hint(hint)
-    }
-}
-
-impl From<sync::Error> for Failure {
-    fn from(error: sync::Error) -> Self {
-        use sync::Error;
-        let text = error.to_string();
-        match error {
-            Error::Store(error) => error.into(),
-            Error::OtherEpoch { refusal, .. } | Error::Rewound { refusal, .. } => refusal.into(),
-            _ => Self::failed(text),
-        }
     }
 }
 

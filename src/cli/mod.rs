@@ -1,9 +1,11 @@
 //! What a person sees: the closed list of commands, and dispatch. The only layer that names `clap`, prints, or chooses
 //! an exit code.
 
+mod accept;
 mod add;
 mod clipboard;
 mod clipboard_hold;
+mod clone;
 mod complete;
 mod completions;
 mod config;
@@ -19,6 +21,7 @@ mod generate;
 mod get;
 mod git;
 mod grep;
+mod identity;
 mod init;
 mod log;
 mod ls;
@@ -27,12 +30,14 @@ mod mv;
 pub mod manual;
 mod pick;
 mod picker;
+mod remote;
 mod restore;
 mod rm;
 mod several;
 mod show;
 mod status;
 mod store;
+mod sync;
 mod tag;
 mod trust;
 mod ui;
@@ -114,6 +119,22 @@ const VERBS: &[Verb] = &[
         "exec",
         &["run", "x"],
         "Run a program with secrets in its environment",
+    ),
+    verb::<sync::Args>(
+        "sync",
+        &[],
+        "Fetch, verify, merge and push: bring the store and its remote together",
+    ),
+    verb::<clone::Args>(
+        "clone",
+        &[],
+        "Make this machine's copy of a store elsewhere",
+    ),
+    verb::<remote::Args>("remote", &[], "Say where the store is synced to"),
+    verb::<accept::Args>(
+        "accept",
+        &[],
+        "Look at commits that were made by hand, and adopt them",
     ),
     verb::<members::Args>(
         "members",

@@ -63,14 +63,14 @@ impl Run for Args {
         })?;
         let number = offer.epoch.number;
         let is_pushed = offer.store.repo.is_some();
-        let progress = |done: usize, all: usize| cx.ui.progress("verified", done, all);
+        let progress = |done: usize, all: usize| cx.ui.progress_of("verified", done, all);
         let how = Following {
             now: cx.env.now,
             who: cx.author(&offer.store).at(cx.env.now),
             progress: &progress,
         };
         let followed = offer.follow(&keys, how);
-        cx.ui.end_progress();
+        cx.ui.progress("");
         tell(cx, number, &followed?, is_pushed);
         Ok(0)
     }

@@ -218,15 +218,24 @@ pub fn unlock_silently(store: &Store, source: &Source) -> Option<Box<dyn Keeper>
 }
 
 fn open(store: &Store, source: &Source, prompt: &Arc<dyn Prompt>) -> Result<KeyFile, Error> {
-    let identities = source.load(prompt)?;
+    open_by(store, source, &source.load(prompt)?, prompt)
+}
+
+/// Opens the store's keys by identities that are loaded already.
+pub fn open_by(
+    store: &Store,
+    source: &Source,
+    identities: &Identities,
+    prompt: &Arc<dyn Prompt>,
+) -> Result<KeyFile, Error> {
     if let Some(member) = store.state.member()
-        && let Some(keys) = try_member(store, (source, &identities, prompt), &member)?
+        && let Some(keys) = try_member(store, (source, identities, prompt), &member)?
     {
         return Ok(keys);
     }
     let members = store.key_files()?;
     for member in &members {
-        if let Some(keys) = try_member(store, (source, &identities, prompt), member)? {
+        if let Some(keys) = try_member(store, (source, identities, prompt), member)? {
             // Only a hint: a device that cannot write it tries the key files one by one the next time, too.
             let _ = store.state.set_member(member);
             return Ok(keys);

@@ -56,24 +56,12 @@ pub struct Founding {
 impl Store {
     /// Makes a store. What stands at the path already is never touched.
     pub fn create(plan: &Plan<'_>) -> Result<Founding, Error> {
-        let name = plan
-            .path
-            .file_name()
-            .ok_or_else(|| Error::Occupied(plan.path.to_owned()))?;
-        let parent = plan.path.parent().unwrap_or(Path::new("/"));
-        fs::make_private(parent)?;
-        let parent = fs::canonical(parent).ok_or_else(|| Error::NoStore(parent.to_owned()))?;
-        let path = parent.join(name);
+        let (path, (keys, commit)) = in_place(plan.path, plan.state_home, |temp| {
+            let keys = new_keys(plan)?;
+            let commit = fill(temp, plan, &keys)?;
+            Ok::<_, Error>((keys, commit))
+        })?;
         let state = State::of_store(plan.state_home, &path);
-        let _lock = state.lock(|| {})?;
-        check_free(&path)?;
-        let temp = PathBuf::from(format!(".{}{}", name.to_string_lossy(), fs::TEMP_PREFIX));
-        fs::remove_tree(&parent.join(&temp))?;
-        let keys = new_keys(plan)?;
-        let commit = fill(&parent.join(&temp), plan, &keys)?;
-        check_free(&path)?;
-        Dir::open(&parent)?.rename(&temp, Path::new(name))?;
-        state.forget()?;
         state.pin(keys.epoch.to_text().as_bytes())?;
         state.set_member(&keys.member)?;
         state.set_role(Role::Writer)?;
@@ -86,6 +74,38 @@ impl Store {
             keys,
         })
     }
+}
+
+/// Makes a store's folder whole beside its place, by `fill`, then gives it its name with one rename, and forgets what this
+/// device knew of a store that was there before. Gives the canonical path.
+pub fn in_place<T, E: From<Error>>(
+    path: &Path,
+    state_home: &Path,
+    fill: impl FnOnce(&Path) -> Result<T, E>,
+) -> Result<(PathBuf, T), E> {
+    let name = path
+        .file_name()
+        .ok_or_else(|| Error::Occupied(path.to_owned()))?;
+    let parent = path.parent().unwrap_or(Path::new("/"));
+    fs::make_private(parent).map_err(Error::from)?;
+    let parent = fs::canonical(parent).ok_or_else(|| Error::NoStore(parent.to_owned()))?;
+    let path = parent.join(name);
+    let state = State::of_store(state_home, &path);
+    let _lock = state.lock(|| {})?;
+    check_free(&path)?;
+    let temp = PathBuf::from(format!(".{}{}", name.to_string_lossy(), fs::TEMP_PREFIX));
+    fs::remove_tree(&parent.join(&temp)).map_err(Error::from)?;
+    let filled = fill(&parent.join(&temp));
+    if filled.is_err() {
+        // What could not be finished is nobody's.
+        let _ = fs::remove_tree(&parent.join(&temp));
+    }
+    let filled = filled?;
+    check_free(&path)?;
+    let parent = Dir::open(&parent).map_err(Error::from)?;
+    parent.rename(&temp, Path::new(name)).map_err(Error::from)?;
+    state.forget()?;
+    Ok((path, filled))
 }
 
 /// Refuses a path at which there is anything but an empty folder.

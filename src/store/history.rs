@@ -65,13 +65,13 @@ impl Store {
     /// Opens an earlier value; all checks of an entry but the revision's, keys of earlier epochs included.
     pub fn version(&self, keeper: &dyn Keeper, name: &Name, blob: Id) -> Result<Entry, Error> {
         let repo = self.repo.as_ref().ok_or(Error::NoRepository)?;
-        Self::version_of(repo, keeper, name, blob)
+        Self::open_version(keeper, repo, name, blob)
     }
 
-    /// The same, from another place where the objects can be read.
-    pub fn version_of(
-        repo: &Repo,
+    /// The same from another repository.
+    pub fn open_version(
         keeper: &dyn Keeper,
+        repo: &Repo,
         name: &Name,
         blob: Id,
     ) -> Result<Entry, Error> {

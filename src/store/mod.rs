@@ -42,6 +42,7 @@ use crate::sys::fs::Dir;
 
 pub use create::Founding;
 pub use create::Plan;
+pub use create::in_place;
 pub use epochs::Former;
 pub use read::Entry;
 pub use settle::Settled;

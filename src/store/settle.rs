@@ -114,7 +114,9 @@ impl Store {
         // What goes is gone first: where case does not count, a name that only changes its case is one file.
         let (going, coming): (Vec<_>, Vec<_>) =
             changes.iter().partition(|change| change.new.is_none());
-        for change in going.into_iter().chain(coming) {
+        // What is no part of a store stays where a person has put it.
+        let is_ours = |change: &&Change| layout::place_of(&change.path).is_ok();
+        for change in going.into_iter().chain(coming).filter(is_ours) {
             if !self.follow(repo, change)? {
                 left.push(change.path.clone());
             }

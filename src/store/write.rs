@@ -5,7 +5,6 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
-use crate::format::ENTRY_MAX_BYTES;
 use crate::format::Header;
 use crate::format::Name;
 use crate::format::Refusal;
@@ -13,6 +12,7 @@ use crate::format::Stage;
 use crate::format::document::Domain;
 use crate::format::header::whole_seconds;
 use crate::format::layout;
+use crate::format::layout::Place;
 use crate::git::Head;
 use crate::git::Id;
 use crate::git::Ident;
@@ -44,6 +44,8 @@ pub struct Writer<'s> {
     revs: BTreeMap<String, u64>,
     /// A second parent of the commit.
     merged: Option<Id>,
+    /// A head made by hand that the commit takes the place of, and the sealed commit that it is made on.
+    over: Option<(Head, Id)>,
     /// What finishing an earlier change has found.
     pub settled: Settled,
 }
@@ -65,8 +67,41 @@ impl Store {
         let lock = self.state.lock(on_wait)?;
         let settled = self.settle_locked(&lock)?;
         self.check_current()?;
-        let (changes, headers, revs) = (BTreeMap::new(), Vec::new(), BTreeMap::new());
         Ok(Writer {
+            settled,
+            ..self.begin(keeper, now, (lock, author))
+        })
+    }
+
+    /// The same over a head that was made by hand and is not followed: the commit takes its place, on `base`, the newest
+    /// sealed commit below it.
+    pub fn writer_over<'s>(
+        &'s self,
+        keeper: &'s dyn Keeper,
+        now: Timestamp,
+        author: impl FnOnce() -> Author,
+        (head, base): (&Head, Id),
+        on_wait: impl FnOnce(),
+    ) -> Result<Writer<'s>, Error> {
+        if !keeper.can_write() {
+            return Err(Error::ReadOnly);
+        }
+        let author = self.repo.is_some().then(author);
+        let lock = self.state.lock(on_wait)?;
+        Ok(Writer {
+            over: Some((head.clone(), base)),
+            ..self.begin(keeper, now, (lock, author))
+        })
+    }
+
+    fn begin<'s>(
+        &'s self,
+        keeper: &'s dyn Keeper,
+        now: Timestamp,
+        (lock, author): (Lock, Option<Author>),
+    ) -> Writer<'s> {
+        let (changes, headers, revs) = (BTreeMap::new(), Vec::new(), BTreeMap::new());
+        Writer {
             store: self,
             keeper,
             lock,
@@ -76,8 +111,9 @@ impl Store {
             headers,
             revs,
             merged: None,
-            settled,
-        })
+            over: None,
+            settled: Settled::default(),
+        }
     }
 }
 
@@ -149,10 +185,19 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Puts verified bytes at a path, or takes the file away; `rev` is the revision of what is known of them.
-    pub fn place(&mut self, path: &str, bytes: Option<Vec<u8>>, rev: Option<(String, u64)>) {
+    /// Puts verified bytes at a path, or takes the file away; an entry that goes leaves its revision behind (W-115).
+    pub fn place(&mut self, path: &str, bytes: Option<Vec<u8>>) -> Result<(), Error> {
+        if let (None, Ok(Place::Entry(name))) = (&bytes, layout::place_of(path)) {
+            let rev = self.next_rev(name.as_str(), 0)?;
+            self.revs.insert(name.to_string(), rev);
+        }
         self.changes.insert(path.to_owned(), bytes);
-        self.revs.extend(rev);
+        Ok(())
+    }
+
+    /// Remembers that this revision of the member list has been written.
+    pub fn saw_members(&mut self, rev: u64) {
+        self.revs.insert(layout::MEMBERS.to_owned(), rev);
     }
 
     /// Removes an entry; its revision stays remembered, one higher, so that the old file is refused (W-115).
@@ -165,7 +210,7 @@ impl Writer<'_> {
 
     /// Makes the change the truth, then brings the work tree and the local state after it.
     pub fn commit(mut self, message: &str) -> Result<Option<Id>, Error> {
-        if self.changes.is_empty() && self.merged.is_none() {
+        if self.changes.is_empty() && self.merged.is_none() && self.over.is_none() {
             return Ok(None);
         }
         self.lock.mark().map_err(|source| fs::Error {
@@ -192,8 +237,12 @@ impl Writer<'_> {
         changes: &BTreeMap<String, Option<Vec<u8>>>,
         message: &str,
     ) -> Result<Id, Error> {
-        let head = repo.head()?;
-        self.check_diverged(repo, &head, changes)?;
+        let head = match &self.over {
+            Some((head, _)) => head.clone(),
+            None => repo.head()?,
+        };
+        let base = self.over.as_ref().map(|(_, base)| *base).or(head.commit);
+        self.check_diverged(repo, (head.commit, base), changes)?;
         let mut edits = Vec::with_capacity(changes.len());
         for (path, content) in changes {
             let id = content
@@ -202,8 +251,8 @@ impl Writer<'_> {
                 .transpose()?;
             edits.push((path.clone(), id));
         }
-        let tree = repo.edit_tree(head.commit, &edits)?;
-        let parents: Vec<Id> = head.commit.into_iter().chain(self.merged).collect();
+        let tree = repo.edit_tree(base, &edits)?;
+        let parents: Vec<Id> = base.into_iter().chain(self.merged).collect();
         let author = self.author.take().map_or_else(
             || Ident::new("", "", self.now.as_second(), 0),
             |author| author.at(self.now),
@@ -211,6 +260,12 @@ impl Writer<'_> {
         let raw = commit_text(&tree, &parents, &author, message);
         let commit = repo.write_commit(&self.keeper.seal(&raw)?)?;
         repo.move_head(&head, commit, &author, message)?;
+        if self.over.is_some() {
+            // The work tree shows what was made by hand, in part or as a whole.
+            self.store.show(repo, head.commit, commit)?;
+            self.raise()?;
+            return Ok(commit);
+        }
         // What goes is gone first: where case does not count, a name that only changes its case is one file.
         let (going, coming): (Vec<_>, Vec<_>) =
             changes.iter().partition(|(_, content)| content.is_none());
@@ -248,23 +303,22 @@ impl Writer<'_> {
         self.store.state.raise_revs(&revs)
     }
 
-    /// A file that differs from the commit is somebody's work and is not overwritten.
+    /// A file that differs from the commit, or from both where one was made by hand, is somebody's work and is not
+    /// overwritten.
     fn check_diverged(
         &self,
         repo: &Repo,
-        head: &Head,
+        (head, base): (Option<Id>, Option<Id>),
         changes: &BTreeMap<String, Option<Vec<u8>>>,
     ) -> Result<(), Error> {
         let mut diverged = Vec::new();
         for path in changes.keys() {
-            let bytes = self.store.dir.read(Path::new(path), ENTRY_MAX_BYTES)?;
-            let now = bytes.map(|bytes| Repo::blob_id(&bytes)).transpose()?;
-            let committed = head
-                .commit
-                .map(|commit| repo.blob_at(commit, path))
-                .transpose()?
-                .flatten();
-            if now != committed {
+            let now = self.store.blob_here(path)?;
+            let in_commit = |commit: Option<Id>| {
+                let blob = commit.map(|commit| repo.blob_at(commit, path));
+                Ok::<_, Error>(blob.transpose()?.flatten())
+            };
+            if now != in_commit(head)? && (head == base || now != in_commit(base)?) {
                 diverged.push(path.clone());
             }
         }

@@ -3,8 +3,6 @@
 //! Lives here: what becomes of each change. Where the other side has changed the same entry to something else, the later value keeps the
 //! name and the other stays beside it: nothing is dropped. Never here: making the commit (`store::turn`).
 
-use jiff::Timestamp;
-
 use crate::format::Header;
 use crate::format::Name;
 use crate::format::document::Domain;
@@ -23,6 +21,8 @@ use crate::store::people;
 use crate::store::tree;
 use crate::store::turn::Changes;
 use crate::sync::Error;
+use crate::sync::merge;
+use crate::sync::merge::Merged;
 
 /// Three commits: where the two sides parted, what this device has, and the new head.
 pub struct Sides {
@@ -102,14 +102,12 @@ pub fn over(
     keys: &KeyFile,
     repo: &Repo,
     sides: &Sides,
-    now: Timestamp,
 ) -> Result<(Changes, Carried), Error> {
     let mut work = Work {
         store,
         keys,
         repo,
         sides,
-        now,
         changes: Changes::new(),
         carried: Carried::default(),
     };
@@ -131,7 +129,6 @@ struct Work<'w> {
     keys: &'w KeyFile,
     repo: &'w Repo,
     sides: &'w Sides,
-    now: Timestamp,
     changes: Changes,
     carried: Carried,
 }
@@ -140,7 +137,7 @@ impl Work<'_> {
     /// An entry as a commit has it, of whatever epoch.
     fn at(&self, commit: Id, name: &Name) -> Result<Option<Entry>, Error> {
         let blob = self.repo.blob_at(commit, &layout::path_of(name))?;
-        let open = |blob| Store::version_of(self.repo, self.keys, name, blob);
+        let open = |blob| Store::open_version(self.keys, self.repo, name, blob);
         Ok(blob.map(open).transpose()?)
     }
 
@@ -162,7 +159,9 @@ impl Work<'_> {
                 self.carried.removed.push(name.to_string());
                 Ok(())
             }
-            (Some(own), Some(theirs)) if theirs_stand => self.both(name, own, theirs),
+            (Some(own), Some(theirs)) if theirs_stand => {
+                self.both(name, base.as_ref(), own, theirs)
+            }
             (Some(own), theirs) => {
                 let above = theirs.map_or(0, |theirs| theirs.header.rev);
                 self.put(name, own, above)
@@ -180,30 +179,31 @@ impl Work<'_> {
         }
     }
 
-    /// Both sides have another value: the later one keeps the name.
-    fn both(&mut self, name: &Name, own: Entry, theirs: Entry) -> Result<(), Error> {
+    /// Both sides have another value: they are merged by meaning (W-120 to W-122).
+    fn both(
+        &mut self,
+        name: &Name,
+        base: Option<&Entry>,
+        own: Entry,
+        theirs: Entry,
+    ) -> Result<(), Error> {
         let above = theirs.header.rev;
-        let beside = self.beside(name)?;
-        if own.header.modified > theirs.header.modified {
-            self.put(&beside, theirs, 0)?;
-            self.put(name, own, above)
-        } else {
-            self.put(&beside, own, 0)?;
-            self.keep(name, Some(theirs))
+        match merge::entries(base, own, theirs) {
+            Merged::Same { .. } => Ok(()),
+            Merged::One(entry) => self.put(name, entry, above),
+            Merged::Two { winner, loser } => {
+                let beside = self.beside(name, &loser)?;
+                self.put(&beside, loser, 0)?;
+                self.put(name, winner, above)
+            }
         }
     }
 
     /// A free name beside an entry, for the value that loses it.
-    fn beside(&self, name: &Name) -> Result<Name, Error> {
-        let date = self.now.strftime("%Y%m%d").to_string();
+    fn beside(&self, name: &Name, loser: &Entry) -> Result<Name, Error> {
         for number in 1_u32.. {
-            let more = if number == 1 {
-                String::new()
-            } else {
-                format!("-{number}")
-            };
-            let beside = Name::parse(&format!("{name}.conflict-{date}{more}"));
-            let beside = beside.map_err(store::Error::from)?;
+            let beside = merge::conflict_name(name.as_str(), &loser.header, number);
+            let beside = Name::parse(&beside).map_err(store::Error::from)?;
             let path = layout::path_of(&beside);
             let is_free = !self.changes.contains_key(&path)
                 && self.repo.blob_at(self.sides.head, &path)?.is_none();

@@ -12,6 +12,8 @@ use crate::store;
 pub enum Error {
     /// The store has no remote.
     NoRemote,
+    /// There is no store at this address.
+    NoStoreThere(String),
     /// There is no remote of this name.
     UnknownRemote(String),
     /// There are several, and none is called `origin` or set to be followed.
@@ -32,6 +34,8 @@ pub enum Error {
         /// The head that the remote has now; none if the branch is gone.
         head: Option<git::Id>,
     },
+    /// The keys are needed and could not be had.
+    Locked,
     /// Others pushed again and again in between; everything of theirs has been taken in.
     NotPushed,
     /// Anything else about the store.
@@ -42,6 +46,9 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoRemote => write!(f, "the store has no remote"),
+            Self::NoStoreThere(url) => {
+                write!(f, "there is no store at {}", url.escape_debug())
+            }
             Self::UnknownRemote(name) => {
                 write!(f, "there is no remote \"{}\"", name.escape_debug())
             }
@@ -56,6 +63,7 @@ impl fmt::Display for Error {
                 found.join(", ")
             ),
             Self::OtherEpoch { refusal, .. } | Self::Rewound { refusal, .. } => refusal.fmt(f),
+            Self::Locked => write!(f, "both sides have changes, and the store is locked"),
             Self::NotPushed => write!(
                 f,
                 "not pushed: others pushed in between each time; what they pushed is in this store"

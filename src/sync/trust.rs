@@ -226,7 +226,7 @@ impl Offer {
         };
         let mut entries = self.check_tree((lender, head), keys, own_work.as_ref(), how.progress)?;
         let (changes, carried) = match &own_work {
-            Some(sides) => carry::over(&self.store, keys, lender, sides, how.now)?,
+            Some(sides) => carry::over(&self.store, keys, lender, sides)?,
             None => Default::default(),
         };
         let paths = files.iter().map(|file| &file.path);

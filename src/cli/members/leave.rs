@@ -96,7 +96,7 @@ fn renew(
     remove: Option<&str>,
 ) -> Result<Renewed, Failure> {
     let store = &opened.store;
-    let progress = |done: usize, all: usize| cx.ui.progress("encrypted anew", done, all);
+    let progress = |done: usize, all: usize| cx.ui.progress_of("encrypted anew", done, all);
     let plan = Renewal {
         remove,
         now: cx.env.now,
@@ -104,7 +104,7 @@ fn renew(
     };
     let on_wait = || cx.ui.say("waiting for another vault to finish writing");
     let renewed = store.renew(keys, &plan, || cx.author(store), on_wait);
-    cx.ui.end_progress();
+    cx.ui.progress("");
     Ok(renewed?)
 }
 

@@ -12,6 +12,7 @@ use crate::git::object::COMMIT_MAX_BYTES;
 use crate::git::object::Commit;
 use crate::git::object::Id;
 use crate::git::object::Kind;
+use crate::git::quarantine::Quarantine;
 use crate::git::repo::Change;
 use crate::git::repo::Repo;
 use crate::git::repo::TREE_MAX_BYTES;
@@ -86,6 +87,11 @@ impl Repo {
             copy(Kind::Commit, step.id, COMMIT_MAX_BYTES)?;
         }
         Ok(())
+    }
+
+    /// Takes over everything that a quarantine has: for a repository that is being made.
+    pub fn bring_all(&self, quarantine: &Quarantine) -> Result<(), Error> {
+        self.bring_packs(&quarantine.git_folder().join("objects/pack"))
     }
 
     /// Copies packs as they are: the pack first, since git looks for the index.
