@@ -104,6 +104,7 @@ impl From<store::Error> for Failure {
             Error::TooLarge | Error::HeaderTooLarge | Error::NoRepository | Error::Git(_) => {
                 Self::failed(text)
             }
+            Error::RepositoryGone => Self::failed(text).hint("what can be done: vault doctor"),
             Error::File(error) => error.into(),
             Error::Crypto(error) => error.into(),
         }
@@ -114,10 +115,18 @@ impl From<Unfit> for Failure {
     fn from(unfit: Unfit) -> Self {
         let failure = Self::failed(unfit.to_string());
         match unfit {
-            Unfit::Exists(_) => failure.hint("choose another name, or look at the list with: vault members list"),
-            Unfit::Known(_) => failure.hint("nothing is to be done: this key opens the store already"),
-            Unfit::Unknown(_, names) => failure.hint(format!("the members are: {}", names.join(", "))),
-            Unfit::LastWriter(_) => failure.hint("make another member who may write first, with: vault members add NAME RECIPIENT"),
+            Unfit::Exists(_) => {
+                failure.hint("choose another name, or look at the list with: vault members list")
+            }
+            Unfit::Known(_) => {
+                failure.hint("nothing is to be done: this key opens the store already")
+            }
+            Unfit::Unknown(_, names) => {
+                failure.hint(format!("the members are: {}", names.join(", ")))
+            }
+            Unfit::LastWriter(_) => failure.hint(
+                "make another member who may write first, with: vault members add NAME RECIPIENT",
+            ),
             Unfit::TooLarge | Unfit::LastEpoch => failure,
         }
     }
@@ -167,7 +176,9 @@ impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
         let hint = match refusal.stage {
             Stage::Version => "a newer vault may know it; nothing was changed",
-            Stage::Pin => "if a member began a new epoch, compare the words there with those of: vault trust",
+            Stage::Pin => {
+                "if a member began a new epoch, compare the words there with those of: vault trust"
+            }
             Stage::Revision | Stage::Signature | Stage::Name | Stage::Envelope | Stage::Header => {
                 "nothing was given out; look at the whole store with: vault doctor"
             }

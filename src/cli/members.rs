@@ -104,12 +104,19 @@ fn list(cx: &mut Context, json: bool) -> Outcome {
         let name = format!("{:<width$}", member.name, width = width.unwrap_or(0));
         let name = cx.ui.paint(&name, Style::Bold).into_owned();
         let mut words = vec![role(member.role).to_owned(), shown(&member.recipient)];
-        words.extend(member.added.map(|added| format!("added {}", expiry::show(added))));
+        words.extend(
+            member
+                .added
+                .map(|added| format!("added {}", expiry::show(added))),
+        );
         words.extend(is_own(member).then(|| "this device".to_owned()));
         let rest = cx.ui.paint(&words.join("  "), Style::Plain).into_owned();
         cx.ui.line(&format!("{name}  {rest}"));
         if !has_file(member) {
-            cx.ui.warn(&format!("\"{}\" has no key file and cannot open the store", member.name));
+            cx.ui.warn(&format!(
+                "\"{}\" has no key file and cannot open the store",
+                member.name
+            ));
         }
     }
     Ok(0)

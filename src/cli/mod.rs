@@ -43,6 +43,7 @@ mod trust;
 mod ui;
 mod view;
 
+use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -141,7 +142,11 @@ const VERBS: &[Verb] = &[
         &[],
         "Show who can open the store, let members in and out",
     ),
-    verb::<trust::Args>("trust", &[], "Take the new keys of an epoch that another device began"),
+    verb::<trust::Args>(
+        "trust",
+        &[],
+        "Take the new keys of an epoch that another device began",
+    ),
     verb::<git::Args>("git", &[], "Run git in the store"),
     verb::<status::Args>("status", &[], "Show which store this is and how it stands"),
     verb::<doctor::Args>("doctor", &[], "Find what is wrong, and mend it"),
@@ -217,7 +222,8 @@ pub fn run(env: Env, args: &[OsString]) -> ExitCode {
         }
     };
     completions::answer(grammar);
-    let matches = match grammar().try_get_matches_from(args) {
+    let args = &asked_for_help(args);
+    let matches = match grammar().try_get_matches_from(args.iter()) {
         Ok(matches) => matches,
         Err(error) => return usage(&error, args, &ui),
     };
@@ -227,6 +233,17 @@ pub fn run(env: Env, args: &[OsString]) -> ExitCode {
     match outcome.and_then(|code| cx.ui.finish().map(|()| code)) {
         Ok(code) => ExitCode::from(code),
         Err(failure) => cx.ui.fail(&failure),
+    }
+}
+
+/// `vault help VERB` is `vault VERB --help`, as people of git write it.
+fn asked_for_help(args: &[OsString]) -> Cow<'_, [OsString]> {
+    match args {
+        [program, help, words @ ..] if help == "help" => {
+            let program = std::slice::from_ref(program);
+            Cow::Owned([program, words, &["--help".into()]].concat())
+        }
+        _ => Cow::Borrowed(args),
     }
 }
 

@@ -82,7 +82,10 @@ fn fetch(cx: &Context, store: &Store) -> Result<Option<Fetched>, sync::Error> {
         return Ok(None);
     }
     let remote = Remote::choose(store, None)?;
-    let on_wait = || cx.ui.say("waiting for another vault to finish talking to the remote");
+    let on_wait = || {
+        cx.ui
+            .say("waiting for another vault to finish talking to the remote")
+    };
     let git = cx.git(store.path());
     sync::fetch(store, &git, &remote, &mut |_| {}, on_wait).map(Some)
 }
@@ -116,11 +119,14 @@ fn compare(cx: &Context, offer: &Offer) -> Result<(), Failure> {
     let question = "Does vault status show these words on the device that began it?";
     match cx.confirm(question)? {
         Some(true) => Ok(()),
-        Some(false) => Err(Failure::failed("the new keys are not trusted, nothing is changed")
-            .hint("somebody else may have made them: ask the other members")),
+        Some(false) => Err(
+            Failure::failed("the new keys are not trusted, nothing is changed")
+                .hint("somebody else may have made them: ask the other members"),
+        ),
         None => Err(
-            Failure::new(REFUSED, "nobody has compared the words, nothing is changed")
-                .hint("compare them with those on the device that began it, then: vault trust WORDS"),
+            Failure::new(REFUSED, "nobody has compared the words, nothing is changed").hint(
+                "compare them with those on the device that began it, then: vault trust WORDS",
+            ),
         ),
     }
 }

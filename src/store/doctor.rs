@@ -19,6 +19,7 @@ use crate::git::Repo;
 use crate::store::Error;
 use crate::store::Store;
 use crate::store::keeper::Keeper;
+use crate::store::state::SHOWN;
 use crate::sys::fs;
 use crate::sys::fs::Found;
 use crate::sys::fs::Kind;
@@ -114,6 +115,15 @@ impl Store {
     /// Looks at everything that needs no key. The caller holds the lock, so that no change is under way.
     fn examine(&self) -> Result<Vec<Finding>, Error> {
         let mut findings = self.examine_places();
+        if self.has_lost_repository()? {
+            let problem = "the repository that was here is gone, and changes are refused";
+            let shown = self.state.path().join(SHOWN);
+            let advice = format!(
+                "bring it back from another copy of the store; to go on without history, remove {}",
+                shown.display()
+            );
+            findings.push(Finding::new(Topic::WorkTree, layout::GIT, problem).advise(advice));
+        }
         let found = match fs::walk(self.path(), &[layout::GIT]) {
             Ok(found) => found,
             // A folder that cannot be listed: its mode is mended first, then the rest is looked at.

@@ -109,9 +109,8 @@ impl Store {
     /// What to say of something that is refused: if the store has moved to another epoch meanwhile, that. This device's own pin
     /// tells it, which only a person's word moves, so nobody else can turn a refusal into this.
     pub(super) fn renewed_instead(&self, error: Error) -> Error {
-        let is_of_keys = |refusal: &Refusal| {
-            matches!(refusal.stage, Stage::Envelope | Stage::Signature)
-        };
+        let is_of_keys =
+            |refusal: &Refusal| matches!(refusal.stage, Stage::Envelope | Stage::Signature);
         match &error {
             Error::Refused(refusal) if is_of_keys(refusal) => {
                 let pinned = self.state.pinned().ok().flatten().unwrap_or_default();

@@ -128,6 +128,11 @@ impl Store {
     pub fn path(&self) -> &Path {
         self.dir.path()
     }
+
+    /// Whether this device has seen the store with a repository, and now there is none.
+    pub fn has_lost_repository(&self) -> Result<bool, Error> {
+        Ok(self.repo.is_none() && self.state.shown()?.is_some())
+    }
 }
 
 /// The bytes of `.vault/format`; `None` if there is no store at all.
@@ -204,6 +209,8 @@ pub enum Error {
     Git(git::Error),
     /// There is no history without a repository.
     NoRepository,
+    /// The store had a repository when it was last used, and now it has none.
+    RepositoryGone,
 }
 
 impl fmt::Display for Error {
@@ -227,7 +234,10 @@ impl fmt::Display for Error {
             Self::BadName(bad) => bad.fmt(f),
             Self::Refused(refusal) => refusal.fmt(f),
             Self::ReadOnly => write!(f, "this member may read the store and not write to it"),
-            Self::Renewed => write!(f, "the store's keys were replaced meanwhile: a new epoch began"),
+            Self::Renewed => write!(
+                f,
+                "the store's keys were replaced meanwhile: a new epoch began"
+            ),
             Self::Unfit(unfit) => unfit.fmt(f),
             Self::Diverged(paths) => {
                 write!(
@@ -241,6 +251,10 @@ impl fmt::Display for Error {
             Self::File(error) => error.fmt(f),
             Self::Crypto(error) => error.fmt(f),
             Self::Git(error) => error.fmt(f),
+            Self::RepositoryGone => write!(
+                f,
+                "the store's repository is gone: a change would have no history"
+            ),
             Self::NoRepository => {
                 write!(f, "the store has no git repository, so it keeps no history")
             }

@@ -24,7 +24,12 @@ pub(super) const FILE: &str = "folders";
 /// Most bytes of it that are read.
 const FILE_MAX_BYTES: u64 = 256 << 20;
 /// A folder that changed more recently than this, in nanoseconds, is not stamped: a second change may bear the same time.
+/// This long where times are coarse: FAT counts in two seconds.
 const SETTLED_NANOS: i128 = 2_000_000_000;
+/// This long where they are fine: as fine as the kernel's tick, at most ten milliseconds.
+const SETTLED_FINE_NANOS: i128 = 100_000_000;
+/// A time that is no multiple of this, in nanoseconds, was kept by a file system with fine times.
+const COARSE_NANOS: i128 = 1_000_000;
 /// From this many folders on, looking at them is shared among the cores.
 const PARALLEL_FROM: usize = 256;
 
@@ -82,7 +87,10 @@ impl Stamps {
         folders: &[(PathBuf, Stat)],
     ) -> Result<(), Error> {
         let now = nanos(clock::now());
-        let is_settled = |stat: &Stat| stat.mtime_nanos.max(stat.ctime_nanos) + SETTLED_NANOS < now;
+        let is_settled = |stat: &Stat| {
+            let changed = stat.mtime_nanos.max(stat.ctime_nanos);
+            changed + settled_after(changed) < now
+        };
         if !folders.iter().all(|(_, stat)| is_settled(stat)) {
             return Ok(());
         }
@@ -122,6 +130,15 @@ impl Stamp {
             mtime_nanos: stat.mtime_nanos,
             ctime_nanos: stat.ctime_nanos,
         }
+    }
+}
+
+/// How long a folder that changed at this time may still change unseen.
+const fn settled_after(changed: i128) -> i128 {
+    if changed % COARSE_NANOS == 0 {
+        SETTLED_NANOS
+    } else {
+        SETTLED_FINE_NANOS
     }
 }
 
@@ -180,6 +197,14 @@ mod tests {
         let folders = [(PathBuf::new(), dir.stat_self().unwrap())];
         Stamps::keep(&state, ("index", b"x"), &folders).unwrap();
         assert!(!state.path().join(FILE).exists());
+    }
+
+    #[test]
+    fn coarse_times_settle_late() {
+        let second = 1_000_000_000;
+        assert_eq!(settled_after(7 * second), SETTLED_NANOS);
+        assert_eq!(settled_after(7 * second + 10_000_000), SETTLED_NANOS);
+        assert_eq!(settled_after(7 * second + 10_000_001), SETTLED_FINE_NANOS);
     }
 
     #[test]

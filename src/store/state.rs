@@ -30,6 +30,9 @@ const SMALL_MAX_BYTES: u64 = 64 << 10;
 /// Most bytes of one shard of revisions.
 const SHARD_MAX_BYTES: u64 = 64 << 20;
 
+/// The file with the commit that the work tree shows.
+pub(super) const SHOWN: &str = "shown";
+
 /// Whether this device knew a store's keys before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sight {
@@ -268,13 +271,13 @@ impl State {
     /// The commit that the work tree shows, as hex.
     pub fn shown(&self) -> Result<Option<String>, Error> {
         Ok(self
-            .small("shown")?
+            .small(SHOWN)?
             .and_then(|bytes| String::from_utf8(bytes).ok()))
     }
 
     /// Remembers the commit that the work tree shows.
     pub fn set_shown(&self, commit: &str) -> Result<(), Error> {
-        self.set("shown", commit.as_bytes())
+        self.set(SHOWN, commit.as_bytes())
     }
 
     /// The head last seen of a remote, and when, in seconds since 1970.

@@ -151,10 +151,7 @@ impl Store {
         }
         let clear = next.epoch.to_text().into_bytes();
         changes.insert(layout::FORMAT.to_owned(), Some(clear));
-        changes.insert(
-            layout::MEMBERS.to_owned(),
-            Some(list_file(next, &members)?),
-        );
+        changes.insert(layout::MEMBERS.to_owned(), Some(list_file(next, &members)?));
         Ok((changes, removed))
     }
 
@@ -271,7 +268,9 @@ impl Store {
     /// Puts the headers into the index. It is a hint: failing to write it loses nothing.
     pub(super) fn remember_all(&self, headers: &[Header]) {
         let stat = |header: &Header| {
-            let stat = self.dir.stat_at(Path::new(&format!("{}.age", header.name)))?;
+            let stat = self
+                .dir
+                .stat_at(Path::new(&format!("{}.age", header.name)))?;
             Some((header.clone(), stat))
         };
         let fresh: Vec<_> = headers.iter().filter_map(stat).collect();
@@ -338,12 +337,7 @@ impl<'k> Landing<'k> {
     }
 
     /// A file that is neither as it is shown nor as it will be stops everything.
-    pub fn refuse_diverged(
-        &self,
-        lender: &Repo,
-        shown: Option<Id>,
-        head: Id,
-    ) -> Result<(), Error> {
+    pub fn refuse_diverged(&self, lender: &Repo, shown: Option<Id>, head: Id) -> Result<(), Error> {
         let mut diverged = Vec::new();
         for change in lender.diff(shown, head)? {
             if ![change.old, change.new].contains(&self.store.blob_here(&change.path)?) {

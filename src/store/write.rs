@@ -63,6 +63,9 @@ impl Store {
         if !keeper.can_write() {
             return Err(Error::ReadOnly);
         }
+        if self.has_lost_repository()? {
+            return Err(Error::RepositoryGone);
+        }
         let author = self.repo.is_some().then(author);
         let lock = self.state.lock(on_wait)?;
         let settled = self.settle_locked(&lock)?;

@@ -286,9 +286,7 @@ impl Work<'_> {
 fn same(one: Option<&Entry>, other: Option<&Entry>) -> bool {
     match (one, other) {
         (None, None) => true,
-        (Some(one), Some(other)) => {
-            one.header.same_as(&other.header) && one.secret == other.secret
-        }
+        (Some(one), Some(other)) => one.header.same_as(&other.header) && one.secret == other.secret,
         _ => false,
     }
 }

@@ -132,7 +132,9 @@ impl Offer {
         let (old, new) = (&self.store.epoch, &self.epoch);
         let refuse = |reason: String| Refusal::new(Stage::Pin, reason).of(layout::FORMAT);
         if old.store != new.store {
-            return Err(refuse("it is another store than the one this device knows".to_owned()).into());
+            return Err(
+                refuse("it is another store than the one this device knows".to_owned()).into(),
+            );
         }
         if new.number <= old.number {
             let reason = format!(
@@ -156,10 +158,13 @@ impl Offer {
         let Some((repo, head)) = self.lender()? else {
             let members = self.store.key_files()?.into_iter();
             let file = |member: String| Ok(Some((member.clone(), self.store.key_file(&member)?)));
-            let files: Result<Vec<_>, store::Error> =
-                members.filter_map(|member| file(member).transpose()).collect();
+            let files: Result<Vec<_>, store::Error> = members
+                .filter_map(|member| file(member).transpose())
+                .collect();
             let files = files?.into_iter();
-            return Ok(files.filter_map(|(name, file)| Some((name, file?))).collect());
+            return Ok(files
+                .filter_map(|(name, file)| Some((name, file?)))
+                .collect());
         };
         let mut files = Vec::new();
         for file in repo.files(head)? {
@@ -283,9 +288,8 @@ impl Offer {
         let refuse = |reason: String| {
             Error::from(Refusal::new(Stage::Descent, reason).of(&head.to_string()))
         };
-        let is_below = |id: Id, of: Id| {
-            Ok::<_, Error>(repo.commit(id).is_ok() && repo.is_ancestor(id, of)?)
-        };
+        let is_below =
+            |id: Id, of: Id| Ok::<_, Error>(repo.commit(id).is_ok() && repo.is_ancestor(id, of)?);
         let mut last_before = None;
         for ended in keys.ended().filter(|ended| ended.number >= before.number) {
             let last = Id::parse(&ended.last);

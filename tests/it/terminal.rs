@@ -203,6 +203,19 @@ fn an_entry_is_picked_by_typing() {
 }
 
 #[test]
+fn letters_and_enter_typed_at_once_take_what_the_letters_find() {
+    let world = World::with_store();
+    for name in ["github/ci", "npm/publish", "work/api"] {
+        world.add(name, secret(name));
+    }
+    let mut pty = vault(&world, &["get"]);
+    pty.expect("npm/publish", SOON);
+    pty.send("workapi\r");
+    pty.expect(&secret("work/api"), SOON);
+    let _ = ends(pty, 0);
+}
+
+#[test]
 fn colour_is_for_terminals() {
     let world = World::with_store();
     world.add_with("folder/a", secret("a"), &["--expires", "2020-01-01"]);

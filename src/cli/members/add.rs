@@ -77,13 +77,15 @@ impl Add {
             Role::Reader => "read",
         };
         let count = entries(opened.store.names()?.len());
-        cx.ui
-            .say(&format!("added the member \"{name}\", who can {can} the store: {count}"));
+        cx.ui.say(&format!(
+            "added the member \"{name}\", who can {can} the store: {count}"
+        ));
         match key {
             Some(key) => paper::print(cx, &key.to_line()),
             None => {
                 if opened.store.repo.is_some() {
-                    cx.ui.say("it opens the store there once this has been pushed: vault sync");
+                    cx.ui
+                        .say("it opens the store there once this has been pushed: vault sync");
                 }
                 Ok(0)
             }
@@ -94,8 +96,10 @@ impl Add {
 /// A public key from the command line. A secret one is not shown again.
 fn parse(text: &str) -> Result<Recipient, Failure> {
     if text.to_ascii_uppercase().contains("SECRET-KEY-") || text.contains("PRIVATE KEY") {
-        return Err(Failure::usage("this is a secret key, and not shown; a member is added by its public key")
-            .hint("it stands in the shell's history now: take it out there, or make a new one"));
+        return Err(Failure::usage(
+            "this is a secret key, and not shown; a member is added by its public key",
+        )
+        .hint("it stands in the shell's history now: take it out there, or make a new one"));
     }
     Recipient::parse(text).map_err(|error| match error {
         crypto::Error::BadRecipient => Failure::usage(error.to_string())
@@ -126,7 +130,9 @@ fn from_keys(cx: &Context, path: &Path) -> Result<Recipient, Failure> {
             "none of the {others} keys in {shown} can be used"
         ))
         .hint("ssh-ed25519 and ssh-rsa can, ecdsa and sk- keys cannot be encrypted to")),
-        [] => Err(Failure::failed(format!("there is no public key in {shown}"))),
+        [] => Err(Failure::failed(format!(
+            "there is no public key in {shown}"
+        ))),
         several => {
             let mut failure = Failure::failed(format!(
                 "{shown} holds {} keys, and a member has one",

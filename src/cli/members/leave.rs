@@ -141,8 +141,9 @@ fn exposed(headers: &[Header], now: Timestamp) -> Vec<&Header> {
 
 fn print_exposed(cx: &mut Context, member: &str, exposed: &[&Header]) {
     if exposed.is_empty() {
-        cx.ui
-            .say(&format!("\"{member}\" could read nothing that is still valid"));
+        cx.ui.say(&format!(
+            "\"{member}\" could read nothing that is still valid"
+        ));
         return;
     }
     let count = entries(exposed.len());

@@ -56,8 +56,14 @@ impl Test {
             Some(_) => "may write",
             None => "reads only",
         };
-        let line = format!("it opens the store: member \"{}\", who {can}{read}", member.name);
-        let line = cx.ui.paint(&line, crate::cli::ui::Style::Green).into_owned();
+        let line = format!(
+            "it opens the store: member \"{}\", who {can}{read}",
+            member.name
+        );
+        let line = cx
+            .ui
+            .paint(&line, crate::cli::ui::Style::Green)
+            .into_owned();
         cx.ui.line(&line);
         Ok(0)
     }
@@ -87,7 +93,10 @@ impl Test {
 /// A native key as it is copied from paper: in any case, in groups. Anything else stays as it is.
 fn tidy(key: &Secret) -> Secret {
     let mut joined = zeroize::Zeroizing::new(Vec::with_capacity(key.len()));
-    let letters = key.expose().iter().filter(|byte| !byte.is_ascii_whitespace());
+    let letters = key
+        .expose()
+        .iter()
+        .filter(|byte| !byte.is_ascii_whitespace());
     joined.extend(letters.map(u8::to_ascii_uppercase));
     if joined.starts_with(NATIVE) {
         Secret::copy_of(&joined)
@@ -103,7 +112,10 @@ mod tests {
     #[test]
     fn a_key_from_paper_may_be_in_groups_and_small_letters() {
         let tidied = |text: &str| tidy(&Secret::copy_of(text.as_bytes())).expose().to_vec();
-        assert_eq!(tidied("age-secret-key-1 qqqq\n pppp\n"), b"AGE-SECRET-KEY-1QQQQPPPP");
+        assert_eq!(
+            tidied("age-secret-key-1 qqqq\n pppp\n"),
+            b"AGE-SECRET-KEY-1QQQQPPPP"
+        );
         assert_eq!(tidied("-----BEGIN x\n"), b"-----BEGIN x\n");
         assert_eq!(tidied(""), b"");
     }
