@@ -13,6 +13,7 @@ pub mod crypto;
 pub mod format;
 pub mod git;
 pub mod store;
+pub mod sync;
 pub mod policy;
 pub mod session;
 pub mod exec;

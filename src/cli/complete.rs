@@ -50,6 +50,17 @@ pub(crate) fn stores() -> ArgValueCompleter {
     ArgValueCompleter::new(|current: &OsStr| of_text(current, |current| store_names("", current)))
 }
 
+/// Completes the name of a member, by the key files.
+pub(crate) fn members() -> ArgValueCompleter {
+    ArgValueCompleter::new(|current: &OsStr| {
+        of_text(current, |current| {
+            let names = site(None).and_then(|(_, site)| crate::store::members_at(&site.path).ok());
+            let names = names.unwrap_or_default().into_iter();
+            names.filter(|name| name.starts_with(current)).collect()
+        })
+    })
+}
+
 /// Completes the key of a setting.
 pub(crate) fn settings() -> ArgValueCompleter {
     ArgValueCompleter::new(|current: &OsStr| {

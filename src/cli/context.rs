@@ -11,6 +11,7 @@ use crate::config::Config;
 use crate::format::Name;
 use crate::format::keys::KeyFile;
 use crate::git::Repo;
+use crate::git::run::Author;
 use crate::git::run::Git;
 use crate::session;
 use crate::session::Source;
@@ -146,10 +147,7 @@ impl Context {
     /// Opens a store as it lies there, an interrupted change included.
     pub(super) fn open_as_is(&self, named: Option<&str>) -> Result<Opened, Failure> {
         let site = self.site(named)?;
-        // Set, but empty or no text: somebody meant to have the store checked, so it is held against that, and refused.
-        let mut vars = self.env.vars.iter();
-        let expected = vars.find(|(name, _)| name == PIN_VARIABLE);
-        let expected = expected.map(|(_, words)| words.to_string_lossy());
+        let expected = self.expected_pin();
         let store = Store::open(&site.path, &self.env.places.state, expected.as_deref())?;
         if store.sight == Sight::First && expected.is_none() {
             let words = store.epoch.fingerprint();
@@ -160,6 +158,14 @@ impl Context {
         let identity = site.identity.or_else(|| store.state.identity());
         let source = Source::choose(&self.env, identity.as_deref());
         Ok(Opened { store, source })
+    }
+
+    /// The fingerprint that the environment says a store must have.
+    pub(super) fn expected_pin(&self) -> Option<String> {
+        // Set, but empty or no text: somebody meant to have the store checked, so it is held against that, and refused.
+        let mut vars = self.env.vars.iter();
+        let expected = vars.find(|(name, _)| name == PIN_VARIABLE);
+        expected.map(|(_, words)| words.to_string_lossy().into_owned())
     }
 
     /// Finishes what was interrupted. What stands in the way is told, and does not keep anyone from reading: every entry
@@ -175,9 +181,18 @@ impl Context {
         }
     }
 
-    /// Opens the store's keys, asking for a passphrase where needed.
-    pub(super) fn unlock(&self, opened: &Opened) -> Result<KeyFile, Failure> {
+    /// Whoever holds the store's keys, asking for a passphrase where needed.
+    pub(super) fn unlock(&self, opened: &Opened) -> Result<Box<dyn Keeper>, Failure> {
         Ok(session::unlock(&self.env, &opened.store, &opened.source)?)
+    }
+
+    /// The keys themselves, in this process: for what writes key files. Asks anew where the identity needs it.
+    pub(super) fn open_keys(&self, opened: &Opened) -> Result<KeyFile, Failure> {
+        Ok(session::open_keys(
+            &self.env,
+            &opened.store,
+            &opened.source,
+        )?)
     }
 
     /// Begins a change.
@@ -186,15 +201,20 @@ impl Context {
         store: &'s Store,
         keeper: &'s dyn Keeper,
     ) -> Result<Writer<'s>, Failure> {
+        let author = || self.author(store);
+        let on_wait = || self.ui.say("waiting for another vault to finish writing");
+        Ok(store.writer(keeper, self.env.now, author, on_wait)?)
+    }
+
+    /// Who commits, being asked of git.
+    pub(super) fn author(&self, store: &Store) -> Author {
         // A repository whose settings are odd is not where git is asked: it would read what they include, a pipe too.
         let is_plain = |repo: &Repo| repo.dangerous_config().is_ok_and(|found| found.is_empty());
         let folder = match &store.repo {
             Some(repo) if is_plain(repo) => store.path(),
             _ => Path::new("/"),
         };
-        let author = || self.git(folder).author();
-        let on_wait = || self.ui.say("waiting for another vault to finish writing");
-        Ok(store.writer(keeper, self.env.now, author, on_wait)?)
+        self.git(folder).author()
     }
 
     /// git, in a folder, with this environment.

@@ -14,7 +14,6 @@ use crate::cli::failure::Failure;
 use crate::cli::failure::REFUSED;
 use crate::cli::ui::Style;
 use crate::cli::view;
-use crate::format::keys::KeyFile;
 use crate::session;
 use crate::session::Source;
 use crate::store::doctor::Finding;
@@ -74,7 +73,8 @@ impl Run for Args {
         let on_wait = || cx.ui.say("waiting for another vault to finish writing");
         let mut report = opened.store.check(keeper, self.repair, on_wait)?;
         self.look_at_identity(&opened.source, &mut report)?;
-        let notes = notes(cx);
+        let mut notes = notes(cx);
+        notes.extend(keeper.and_then(|keeper| lonely(&opened, keeper)));
         if self.json {
             let value = json(&report, &notes, locked.as_deref());
             view::print_json(&mut cx.ui, &value);
@@ -91,7 +91,7 @@ impl Args {
         &self,
         cx: &Context,
         opened: &Opened,
-    ) -> Result<(Option<KeyFile>, Option<String>), Failure> {
+    ) -> Result<(Option<Box<dyn Keeper>>, Option<String>), Failure> {
         if self.no_unlock {
             return Ok((None, Some("as asked".to_owned())));
         }
@@ -264,6 +264,16 @@ fn memory_hint(cx: &Context, failure: Failure) -> Failure {
         }
         _ => failure,
     }
+}
+
+/// One member only is one identity that can be lost.
+fn lonely(opened: &Opened, keeper: &dyn Keeper) -> Option<String> {
+    let members = opened.store.members(keeper).ok()?;
+    (members.list.len() == 1).then(|| {
+        "there is one member only: without its identity everything is lost; \
+         make a recovery key for paper with: vault members add --paper"
+            .to_owned()
+    })
 }
 
 /// What is worth knowing of this machine, and no fault of the store.

@@ -19,9 +19,9 @@ use crate::format::HEADER_MAX_BYTES;
 use crate::format::Header;
 use crate::format::Name;
 use crate::format::SECRET_MAX_BYTES;
-use crate::format::keys::KeyFile;
 use crate::secret::Secret;
 use crate::store::Entry;
+use crate::store::keeper::Keeper;
 use crate::sys::fs;
 use crate::sys::path::programs;
 use crate::sys::process;
@@ -104,7 +104,7 @@ impl Run for Args {
 struct Editing<'e> {
     cx: &'e Context,
     opened: &'e Opened,
-    keys: &'e KeyFile,
+    keys: &'e dyn Keeper,
     name: &'e Name,
     base: Entry,
 }

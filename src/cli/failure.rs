@@ -10,6 +10,8 @@ use crate::git;
 use crate::policy::release::Denied;
 use crate::session;
 use crate::store;
+use crate::store::people::Unfit;
+use crate::sync;
 use crate::sys::fs;
 
 /// Failed for a reason without a code of its own.
@@ -88,6 +90,8 @@ impl From<store::Error> for Failure {
             }
             Error::BadName(_) => Self::usage(text),
             Error::Refused(refusal) => refusal.into(),
+            Error::Renewed => Self::failed(text).hint("run the same again"),
+            Error::Unfit(unfit) => unfit.into(),
             Error::ReadOnly => Self::new(LOCKED, text).hint("ask a member who may write"),
             Error::Diverged(_) => {
                 Self::failed(text).hint("see what is different with: vault doctor")
@@ -107,11 +111,74 @@ impl From<store::Error> for Failure {
     }
 }
 
+impl From<Unfit> for Failure {
+    fn from(unfit: Unfit) -> Self {
+        let failure = Self::failed(unfit.to_string());
+        match unfit {
+            Unfit::Exists(_) => {
+                failure.hint("choose another name, or look at the list with: vault members list")
+            }
+            Unfit::Known(_) => {
+                failure.hint("nothing is to be done: this key opens the store already")
+            }
+            Unfit::Unknown(_, names) => {
+                failure.hint(format!("the members are: {}", names.join(", ")))
+            }
+            Unfit::LastWriter(_) => failure.hint(
+                "make another member who may write first, with: vault members add NAME RECIPIENT",
+            ),
+            Unfit::TooLarge | Unfit::LastEpoch => failure,
+        }
+    }
+}
+
+impl From<sync::Error> for Failure {
+    fn from(error: sync::Error) -> Self {
+        use sync::Error;
+        let text = error.to_string();
+        match error {
+            Error::NoRemote => Self::failed(text).hint("name one with: vault remote add URL"),
+            Error::NoStoreThere(_) => Self::failed(text)
+                .hint("make one here with: vault init; then: vault remote add URL; vault sync"),
+            Error::UnknownRemote(_) => Self::failed(text).hint("the remotes: vault remote show"),
+            Error::SeveralRemotes(_) => Self::failed(text).hint("say which: vault sync REMOTE"),
+            Error::Dangerous(_) => {
+                Self::new(REFUSED, text).hint("take it out by hand, then try again")
+            }
+            Error::OtherEpoch { epoch, .. } => {
+                let words = epoch.fingerprint();
+                Self::new(REFUSED, text)
+                    .hint(format!("the new fingerprint is {words}: compare it with \"vault status\" on the device that made it"))
+                    .hint("if it is the same there: vault trust WORDS")
+            }
+            Error::Rewound { head: Some(head), .. } => Self::new(REFUSED, text)
+                .hint(format!("if it was you: vault sync --accept-rewrite {head}")),
+            Error::Rewound { head: None, .. } => Self::new(REFUSED, text)
+                .hint("if it was you: vault remote remove, then add it again, and sync"),
+            Error::Locked => Self::new(LOCKED, text),
+            Error::NotPushed => Self::failed(text).hint("try again: vault sync"),
+            Error::Store(store::Error::Refused(refusal)) if refusal.stage == Stage::Seal => {
+                Self::new(REFUSED, text)
+                    .hint("nothing was followed; see what it changes, and adopt it if it was you: vault accept")
+            }
+            Error::Store(store::Error::Refused(_)) => {
+                Self::new(REFUSED, text).hint("nothing was followed, the store is as it was")
+            }
+            Error::Store(store::Error::Git(error @ git::Error::Git { .. })) => {
+                Self::failed(error.to_string())
+            }
+            Error::Store(error) => error.into(),
+        }
+    }
+}
+
 impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
         let hint = match refusal.stage {
             Stage::Version => "a newer vault may know it; nothing was changed",
-            Stage::Pin => "somebody may have replaced the store; if it was you, see: vault doctor",
+            Stage::Pin => {
+                "if a member began a new epoch, compare the words there with those of: vault trust"
+            }
             Stage::Revision | Stage::Signature | Stage::Name | Stage::Envelope | Stage::Header => {
                 "nothing was given out; look at the whole store with: vault doctor"
             }

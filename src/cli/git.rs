@@ -36,8 +36,7 @@ The exit code is git's own.
 
 Examples:
   vault git log --oneline
-  vault git remote add origin git@example.org:me/store.git
-  vault git push -u origin main")]
+  vault git show --stat")]
 pub(crate) struct Args {
     /// git's command and its arguments
     #[arg(
@@ -53,9 +52,7 @@ impl Run for Args {
     fn run(self, cx: &mut Context) -> Outcome {
         if let Some(word) = command(&self.args).filter(|word| UNVERIFIED.contains(word)) {
             let text = format!("git {word} would bring in commits that nobody has verified");
-            return Err(Failure::usage(text).hint(
-                "vault sync will fetch, verify and merge; this release does not have it yet",
-            ));
+            return Err(Failure::usage(text).hint("fetch, verify and merge with: vault sync"));
         }
         let opened = cx.open(None)?;
         let repo = opened

@@ -1,22 +1,16 @@
 //! `vault init`: the store, its keys, this member's identity, and a recovery key for paper.
 
-use std::path::Path;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use crate::cli::Outcome;
 use crate::cli::Run;
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
-use crate::cli::failure::LOCKED;
-use crate::crypto::Prompt;
-use crate::crypto::identity::generate_identity;
+use crate::cli::identity::Identity;
+use crate::cli::identity::Wanted;
 use crate::crypto::recipient::Recipient;
-use crate::format::header::whole_seconds;
 use crate::format::layout::is_member_name;
 use crate::secret::Secret;
-use crate::session::Asking;
-use crate::session::Source;
 use crate::store::Founding;
 use crate::store::Plan;
 use crate::store::Store;
@@ -73,7 +67,12 @@ impl Run for Args {
         }
         let member = self.member_name()?;
         let author = (!self.no_git).then(|| cx.git(&path));
-        let identity = self.identity(cx, site.identity.as_deref())?;
+        let wanted = Wanted {
+            given: self.identity.as_deref(),
+            configured: site.identity.as_deref(),
+            no_passphrase: self.no_passphrase,
+        };
+        let identity = Identity::find_or_make(cx, &wanted)?;
         let recovery = self.recovery(cx)?;
         identity.write()?;
         let mut members = vec![(member, identity.recipient.clone())];
@@ -109,26 +108,6 @@ impl Run for Args {
     }
 }
 
-/// The member's identity: where it is, and its file's text if it is a new one.
-struct Identity {
-    path: PathBuf,
-    recipient: Recipient,
-    new: Option<Secret>,
-}
-
-impl Identity {
-    /// Writes a new identity; only when nothing is left to be asked, so that whoever gives up has made nothing.
-    fn write(&self) -> Result<(), Failure> {
-        let Some(text) = &self.new else {
-            return Ok(());
-        };
-        let folder = self.path.parent().unwrap_or(Path::new("/"));
-        let name = self.path.file_name().unwrap_or_default();
-        fs::make_private(folder)?.create(Path::new(name), text.expose())?;
-        Ok(())
-    }
-}
-
 impl Args {
     fn member_name(&self) -> Result<String, Failure> {
         let given = self.member.clone().unwrap_or_else(default_member);
@@ -138,52 +117,6 @@ impl Args {
         let text = format!("\"{}\" cannot name a member", given.escape_debug());
         Err(Failure::usage(text)
             .hint("use lower-case letters, digits, \"-\", \"_\" and \".\": --member laptop"))
-    }
-
-    /// Finds the identity, or makes one.
-    fn identity(&self, cx: &Context, configured: Option<&Path>) -> Result<Identity, Failure> {
-        let chosen = match &self.identity {
-            Some(path) => Source::File(cx.env.absolute(path)),
-            None => Source::choose(&cx.env, configured),
-        };
-        let path = match &chosen {
-            Source::File(path) => path.clone(),
-            Source::Variable(_) => PathBuf::from(chosen.label()),
-        };
-        let is_file = matches!(chosen, Source::File(_));
-        if is_file && self.identity.is_none() && fs::kind(&path).is_none() {
-            return self.new_identity(cx, path);
-        }
-        let prompt: Arc<dyn Prompt> = Arc::new(Asking::new(&cx.env));
-        let identities = chosen.load(&prompt)?;
-        let recipients = identities.recipients().map_err(|error| {
-            Failure::failed(format!(
-                "the identity in {} cannot be used: {error}",
-                chosen.label()
-            ))
-        })?;
-        let none = || Failure::failed(format!("there is no identity in {}", chosen.label()));
-        let recipient = recipients.into_iter().next().ok_or_else(none)?;
-        Ok(Identity {
-            path,
-            recipient,
-            new: None,
-        })
-    }
-
-    fn new_identity(&self, cx: &Context, path: PathBuf) -> Result<Identity, Failure> {
-        let passphrase = if self.no_passphrase {
-            None
-        } else {
-            Some(new_passphrase(cx)?)
-        };
-        let created = whole_seconds(cx.env.now).to_string();
-        let (text, recipient) = generate_identity(passphrase.as_ref(), &created)?;
-        Ok(Identity {
-            path,
-            recipient,
-            new: Some(text),
-        })
     }
 
     /// A recovery key, unless it is declined.
@@ -249,33 +182,8 @@ impl Args {
     }
 }
 
-/// A new passphrase, from the program that prints it, or typed twice.
-fn new_passphrase(cx: &Context) -> Result<Secret, Failure> {
-    let asking = Asking::new(&cx.env);
-    let nobody = || {
-        match asking.unanswered() {
-        Some(reason) => Failure::new(LOCKED, format!("a passphrase is needed, and {reason}; nothing is made")),
-        None => Failure::new(LOCKED, "there is no terminal to ask for a passphrase on")
-            .hint("--no-passphrase makes an identity without one; AGEVAULT_PASSPHRASE_CMD names a program that prints it"),
-    }
-    };
-    let first = asking
-        .passphrase("New passphrase for this machine's identity")
-        .ok_or_else(nobody)?;
-    if first.is_empty() {
-        return Err(Failure::failed("the passphrase is empty, nothing is made"));
-    }
-    if asking.can_repeat() {
-        let second = asking.passphrase("The same again").ok_or_else(nobody)?;
-        if first != second {
-            return Err(Failure::failed("the two are not the same, nothing is made"));
-        }
-    }
-    Ok(first)
-}
-
 /// This machine's name, as far as it may name a member.
-fn default_member() -> String {
+pub(super) fn default_member() -> String {
     let host = crate::sys::process::host_name().to_ascii_lowercase();
     let plain: String = host
         .split('.')

@@ -16,11 +16,11 @@ use crate::cli::view;
 use crate::format::Header;
 use crate::format::Name;
 use crate::format::expiry;
-use crate::format::keys::KeyFile;
 use crate::session;
 use crate::store::Entry;
 use crate::store::Error;
 use crate::store::history::Version;
+use crate::store::keeper::Keeper;
 use crate::sys::fs;
 
 /// How many digits of a commit's id are shown.
@@ -74,7 +74,7 @@ impl Run for Args {
             return Err(Context::no_entry(&opened.store, name));
         }
         let keys = self.keys(cx, &opened)?;
-        let openings = open_all(&opened, keys.as_ref(), name, versions);
+        let openings = open_all(&opened, keys.as_deref(), name, versions);
         if self.json {
             let list = openings.iter().enumerate().map(|(number, opening)| {
                 self.to_json(opening, openings.get(number + 1..).unwrap_or_default())
@@ -96,7 +96,7 @@ impl Run for Args {
 
 impl Args {
     /// The keys: needed for what was in a version, welcome for its revision.
-    fn keys(&self, cx: &Context, opened: &Opened) -> Result<Option<KeyFile>, Failure> {
+    fn keys(&self, cx: &Context, opened: &Opened) -> Result<Option<Box<dyn Keeper>>, Failure> {
         if self.patch {
             return cx.unlock(opened).map(Some);
         }
@@ -169,7 +169,7 @@ impl Args {
 
 fn open_all(
     opened: &Opened,
-    keys: Option<&KeyFile>,
+    keys: Option<&dyn Keeper>,
     name: Option<&Name>,
     versions: Vec<Version>,
 ) -> Vec<Opening> {

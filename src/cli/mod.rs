@@ -1,9 +1,11 @@
 //! What a person sees: the closed list of commands, and dispatch. The only layer that names `clap`, prints, or chooses
 //! an exit code.
 
+mod accept;
 mod add;
 mod clipboard;
 mod clipboard_hold;
+mod clone;
 mod complete;
 mod completions;
 mod config;
@@ -19,20 +21,25 @@ mod generate;
 mod get;
 mod git;
 mod grep;
+mod identity;
 mod init;
 mod log;
 mod ls;
+mod members;
 mod mv;
 pub mod manual;
 mod pick;
 mod picker;
+mod remote;
 mod restore;
 mod rm;
 mod several;
 mod show;
 mod status;
 mod store;
+mod sync;
 mod tag;
+mod trust;
 mod ui;
 mod view;
 
@@ -113,6 +120,32 @@ const VERBS: &[Verb] = &[
         "exec",
         &["run", "x"],
         "Run a program with secrets in its environment",
+    ),
+    verb::<sync::Args>(
+        "sync",
+        &[],
+        "Fetch, verify, merge and push: bring the store and its remote together",
+    ),
+    verb::<clone::Args>(
+        "clone",
+        &[],
+        "Make this machine's copy of a store elsewhere",
+    ),
+    verb::<remote::Args>("remote", &[], "Say where the store is synced to"),
+    verb::<accept::Args>(
+        "accept",
+        &[],
+        "Look at commits that were made by hand, and adopt them",
+    ),
+    verb::<members::Args>(
+        "members",
+        &[],
+        "Show who can open the store, let members in and out",
+    ),
+    verb::<trust::Args>(
+        "trust",
+        &[],
+        "Take the new keys of an epoch that another device began",
     ),
     verb::<git::Args>("git", &[], "Run git in the store"),
     verb::<status::Args>("status", &[], "Show which store this is and how it stands"),

@@ -11,9 +11,9 @@ use crate::cli::failure::Failure;
 use crate::cli::several;
 use crate::format::Header;
 use crate::format::Name;
-use crate::format::keys::KeyFile;
 use crate::secret::Secret;
 use crate::store::Entry;
+use crate::store::keeper::Keeper;
 use crate::sys::fs;
 
 /// From this many entries on, opening them is shared among the cores.
@@ -341,7 +341,7 @@ fn replaced(
 /// Opens the entries; one that is refused stops it all.
 fn read(
     opened: &Opened,
-    keys: &KeyFile,
+    keys: &dyn Keeper,
     pairs: &[Pair],
 ) -> Result<Vec<(Pair, Header, Secret)>, Failure> {
     let entries = fs::parallel(pairs, PARALLEL_FROM, |(old, _)| {
@@ -359,7 +359,7 @@ fn read(
 fn renamed(
     cx: &Context,
     to: &Opened,
-    keys: &KeyFile,
+    keys: &dyn Keeper,
     entries: Vec<(Pair, Header, Secret)>,
 ) -> Vec<(Name, Header, Secret)> {
     let mut out = Vec::with_capacity(entries.len());

@@ -11,10 +11,10 @@ use crate::cli::failure::NO_ENTRY;
 use crate::format::Header;
 use crate::format::Name;
 use crate::format::expiry;
-use crate::format::keys::KeyFile;
 use crate::git::Id;
 use crate::store::Entry;
 use crate::store::history::Version;
+use crate::store::keeper::Keeper;
 
 /// The shortest prefix of a commit's id that is taken for one.
 const PREFIX_MIN: usize = 4;
@@ -97,7 +97,7 @@ impl Run for Args {
 fn present(
     cx: &Context,
     opened: &Opened,
-    keys: &KeyFile,
+    keys: &dyn Keeper,
     name: &Name,
 ) -> Result<Option<Entry>, Failure> {
     if !opened.store.has(name)? {
@@ -129,7 +129,7 @@ fn before_present(versions: &[Version], name: &Name) -> Result<Id, Failure> {
 /// The version that a person names: by its revision, else by its commit.
 fn named(
     opened: &Opened,
-    keys: &KeyFile,
+    keys: &dyn Keeper,
     name: &Name,
     (versions, word): (&[Version], &str),
 ) -> Result<Entry, Failure> {

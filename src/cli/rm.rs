@@ -12,7 +12,7 @@ use crate::cli::several;
 use crate::format::Header;
 use crate::format::Name;
 use crate::format::header::DEFAULT_KIND;
-use crate::format::keys::KeyFile;
+use crate::store::keeper::Keeper;
 
 /// Up to this many names are told one by one.
 const TOLD_MAX: usize = 10;
@@ -142,7 +142,7 @@ fn remove(cx: &Context, opened: &Opened, names: &[Name]) -> Result<(), Failure> 
 }
 
 /// What is known of an entry that goes; one that does not verify may go, too.
-fn header(cx: &Context, opened: &Opened, keys: &KeyFile, name: &Name) -> Option<Header> {
+fn header(cx: &Context, opened: &Opened, keys: &dyn Keeper, name: &Name) -> Option<Header> {
     match opened.store.entry(keys, name) {
         Ok(entry) => Some(entry.header),
         Err(error) => {

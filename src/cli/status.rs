@@ -14,6 +14,7 @@ use crate::cli::ui::Style;
 use crate::cli::view;
 use crate::crypto::IdentityKind;
 use crate::format::expiry;
+use crate::format::members::Role;
 use crate::session::Source;
 
 /// From how many days before its end on an entry counts as expiring.
@@ -46,6 +47,7 @@ struct Status {
     epoch: u32,
     fingerprint: String,
     member: Option<String>,
+    role: Option<Role>,
     identity: String,
     identity_kind: Option<&'static str>,
     identity_words: String,
@@ -107,12 +109,13 @@ impl Status {
             epoch: store.epoch.number,
             fingerprint: store.epoch.fingerprint(),
             member: store.state.member(),
+            role: store.state.role(),
             identity: source.label(),
             identity_kind: kind.map(IdentityKind::word),
             identity_words: match (source, kind) {
                 (_, Some(kind)) => kind.to_string(),
                 (Source::File(_), None) => "there is none to read".to_owned(),
-                (Source::Variable(_), None) => "unknown".to_owned(),
+                (Source::Variable(_) | Source::Given(_), None) => "unknown".to_owned(),
             },
             git: head(opened)?,
             entries: catalogue.known.len() + catalogue.unread.len(),
@@ -137,7 +140,7 @@ impl Status {
             ("fingerprint", self.fingerprint.clone(), Style::Plain),
             (
                 "member",
-                self.member.clone().unwrap_or_else(unknown),
+                self.member_words().unwrap_or_else(unknown),
                 Style::Plain,
             ),
             (
@@ -170,6 +173,16 @@ impl Status {
             warning(!self.is_settled, Style::Yellow),
         ));
         rows
+    }
+
+    /// The member, and what it may do.
+    fn member_words(&self) -> Option<String> {
+        let member = self.member.as_ref()?;
+        Some(match self.role {
+            Some(Role::Writer) => format!("{member}, who may write"),
+            Some(Role::Reader) => format!("{member}, who reads only"),
+            None => member.clone(),
+        })
     }
 
     fn git_rows(&self, now: Timestamp) -> Vec<(&'static str, String, Style)> {
@@ -217,6 +230,7 @@ impl Status {
             "epoch": self.epoch,
             "fingerprint": self.fingerprint,
             "member": self.member,
+            "role": self.role.map(Role::word),
             "identity": { "source": self.identity, "kind": self.identity_kind },
             "git": git,
             "entries": self.entries,

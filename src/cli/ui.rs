@@ -19,6 +19,13 @@ use crate::sys::tty;
 /// The exit code of a program that wrote into a closed pipe: 128 + SIGPIPE.
 const BROKEN_PIPE: u8 = 141;
 
+/// How often progress is shown, at the most.
+const PROGRESS_STEPS: usize = 100;
+/// From this many steps on, work is long enough to show how far it is.
+const PROGRESS_FROM: usize = 200;
+/// The most of a line of progress: it must not break.
+const PROGRESS_CHARS: usize = 79;
+
 /// How a piece of text is shown on a terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Style {
@@ -133,6 +140,23 @@ impl Ui {
     /// Says something that the person should look at.
     pub(super) fn warn(&self, text: &str) {
         self.talk("warning: ", Style::Yellow, text);
+    }
+
+    /// Shows how far long work is, in the place of what was shown before; on a terminal only. An empty text clears it.
+    pub(super) fn progress(&self, text: &str) {
+        if self.streams.stderr {
+            let mut err = io::stderr().lock();
+            let text: String = tty::sanitize(text).chars().take(PROGRESS_CHARS).collect();
+            let _ = write!(err, "\r\x1b[K{text}").and_then(|()| err.flush());
+        }
+    }
+
+    /// Shows how many of how many are done, a hundred times at the most; on any thread.
+    pub(super) fn progress_of(&self, what: &str, done: usize, all: usize) {
+        let step = all.div_ceil(PROGRESS_STEPS).max(1);
+        if all >= PROGRESS_FROM && (done % step == 0 || done == all) {
+            self.progress(&format!("{what}: {done} of {all}"));
+        }
     }
 
     /// Reports a failure and gives its exit code.

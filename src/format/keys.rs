@@ -1,5 +1,6 @@
 //! A key file: the store's keys for one member (section 5).
 
+use crate::crypto;
 use crate::crypto::identity::StoreKey;
 use crate::crypto::sign::WriterKey;
 use crate::crypto::sign::WriterPublic;
@@ -10,6 +11,7 @@ use crate::format::Stage;
 use crate::format::document::Domain;
 use crate::format::epoch::PATHS;
 use crate::format::header::check_version;
+use crate::format::members::Role;
 use crate::format::text::Fields;
 use crate::format::text::quote;
 use crate::secret::Secret;
@@ -34,14 +36,52 @@ pub struct KeyFile {
 
 /// The keys of an epoch that is over. They open history, never a current entry.
 pub struct PastEpoch {
+    /// What everyone may know of it.
+    pub ended: Ended,
+    /// What its entries were encrypted to.
+    pub store_key: StoreKey,
+}
+
+/// The public part of an epoch that is over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ended {
     /// Its number.
     pub number: u32,
     /// Its public writer key.
     pub writer: WriterPublic,
     /// The id of its last commit; empty in a store without git.
     pub last: String,
-    /// What its entries were encrypted to.
-    pub store_key: StoreKey,
+}
+
+impl Ended {
+    /// What is signed in that epoch of a store is bound to this.
+    pub fn epoch(&self, store: &str) -> Epoch {
+        Epoch {
+            store: store.to_owned(),
+            number: self.number,
+            writer: self.writer,
+        }
+    }
+
+    /// Epochs as the line `past` of a key file; empty for none.
+    pub fn list_text<'e>(epochs: impl Iterator<Item = &'e Self>) -> String {
+        let line = |past: &Self| {
+            let writer = quote(&past.writer.to_string());
+            let last = quote(&past.last);
+            let number = past.number;
+            format!("{{ epoch = {number}, writer = {writer}, last = {last} }}")
+        };
+        let lines: Vec<_> = epochs.map(line).collect();
+        if lines.is_empty() {
+            return String::new();
+        }
+        format!("past = [{}]\n", lines.join(", "))
+    }
+
+    /// Reads what `list_text` has written, of the epochs before `current`; `None` if it is not so.
+    pub fn parse_list(text: &str, current: u32) -> Option<Vec<Self>> {
+        take_past(&mut Fields::parse(text).ok()?, current).ok()
+    }
 }
 
 impl KeyFile {
@@ -98,12 +138,7 @@ impl KeyFile {
             Refusal::new(Stage::Header, "the keys in it are not as they should be")
         })?;
         let keyed = past.into_iter().zip(body.past);
-        let past = keyed.map(|((number, writer, last), store_key)| PastEpoch {
-            number,
-            writer,
-            last,
-            store_key,
-        });
+        let past = keyed.map(|(ended, store_key)| PastEpoch { ended, store_key });
         Ok(Self {
             epoch: epoch.clone(),
             member: member.to_owned(),
@@ -120,9 +155,7 @@ impl KeyFile {
         let key = self.writer_key.as_ref()?;
         let mut header = self.epoch.to_text();
         header.push_str(&format!("member = {}\n", quote(member)));
-        if !self.past.is_empty() {
-            header.push_str(&format!("past = [{}]\n", self.past_lines()));
-        }
+        header.push_str(&Ended::list_text(self.ended()));
         let mut lines = vec![self.store_key.to_line()];
         if !read_only {
             lines.push(Secret::new(
@@ -140,16 +173,60 @@ impl KeyFile {
         Some((head, body))
     }
 
-    fn past_lines(&self) -> String {
-        let line = |past: &PastEpoch| {
-            let writer = quote(&past.writer.to_string());
-            format!(
-                "{{ epoch = {}, writer = {writer}, last = {} }}",
-                past.number,
-                quote(&past.last)
-            )
+    /// What its member may do.
+    pub fn role(&self) -> Role {
+        if self.writer_key.is_some() {
+            Role::Writer
+        } else {
+            Role::Reader
+        }
+    }
+
+    /// The public part of the earlier epochs, newest first.
+    pub fn ended(&self) -> impl Iterator<Item = &Ended> {
+        self.past.iter().map(|past| &past.ended)
+    }
+
+    /// Keys that read what was written in an earlier epoch, and nothing else; `None` if that epoch is not among the past ones.
+    pub fn of_past(&self, number: u32) -> Option<Self> {
+        let past = self.past.iter().find(|past| past.ended.number == number)?;
+        Some(Self {
+            epoch: past.ended.epoch(&self.epoch.store),
+            member: self.member.clone(),
+            store_key: StoreKey::parse(past.store_key.to_line().expose()).ok()?,
+            writer_key: None,
+            past: Vec::new(),
+        })
+    }
+
+    /// New keys for the epoch after this one, whose last commit is `last`; these keys are among the past ones then.
+    pub fn succeed(&self, last: &str) -> Result<Self, crypto::Error> {
+        let writer_key = WriterKey::generate()?;
+        let again = |key: &StoreKey| StoreKey::parse(key.to_line().expose());
+        let present = PastEpoch {
+            ended: Ended {
+                number: self.epoch.number,
+                writer: self.epoch.writer,
+                last: last.to_owned(),
+            },
+            store_key: again(&self.store_key)?,
         };
-        self.past.iter().map(line).collect::<Vec<_>>().join(", ")
+        let mut past = vec![present];
+        for one in &self.past {
+            let (ended, store_key) = (one.ended.clone(), again(&one.store_key)?);
+            past.push(PastEpoch { ended, store_key });
+        }
+        Ok(Self {
+            epoch: Epoch {
+                store: self.epoch.store.clone(),
+                number: self.epoch.number.saturating_add(1),
+                writer: writer_key.public(),
+            },
+            member: self.member.clone(),
+            store_key: StoreKey::generate(),
+            writer_key: Some(writer_key),
+            past,
+        })
     }
 }
 
@@ -161,7 +238,7 @@ struct Body {
 }
 
 impl Body {
-    fn parse(body: &Secret, past: &[PastFields]) -> Option<Self> {
+    fn parse(body: &Secret, past: &[Ended]) -> Option<Self> {
         let text = body.expose().strip_suffix(b"\n")?;
         let mut lines = text.split(|byte| *byte == b'\n').peekable();
         let store_key = StoreKey::parse(lines.next()?).ok()?;
@@ -180,11 +257,8 @@ impl Body {
     }
 }
 
-/// Number, public writer key and last commit of an earlier epoch.
-type PastFields = (u32, WriterPublic, String);
-
 /// Takes the earlier epochs, which must come newest first, each once, and all before `current`.
-fn take_past(fields: &mut Fields, current: u32) -> Result<Vec<PastFields>, String> {
+fn take_past(fields: &mut Fields, current: u32) -> Result<Vec<Ended>, String> {
     let epochs = match fields.0.remove("past") {
         None => return Ok(Vec::new()),
         Some(Value::Array(epochs)) => epochs,
@@ -206,12 +280,13 @@ fn take_past(fields: &mut Fields, current: u32) -> Result<Vec<PastFields>, Strin
         if !last.is_empty() && !is_commit_id(&last) {
             return Err("last is not the id of a commit".to_owned());
         }
-        Ok((
-            before,
-            WriterPublic::parse(writer.as_bytes())
-                .map_err(|_| "writer is not an Ed25519 key".to_owned())?,
+        let writer = WriterPublic::parse(writer.as_bytes())
+            .map_err(|_| "writer is not an Ed25519 key".to_owned())?;
+        Ok(Ended {
+            number: before,
+            writer,
             last,
-        ))
+        })
     };
     epochs.into_iter().map(one).collect()
 }
@@ -234,9 +309,11 @@ mod tests {
             writer: writer_key.public(),
         };
         let old = |n: usize| PastEpoch {
-            number: u32::try_from(n).unwrap(),
-            writer: WriterKey::generate().unwrap().public(),
-            last: "f00d".repeat(10),
+            ended: Ended {
+                number: u32::try_from(n).unwrap(),
+                writer: WriterKey::generate().unwrap().public(),
+                last: "f00d".repeat(10),
+            },
             store_key: StoreKey::generate(),
         };
         KeyFile {
@@ -262,6 +339,24 @@ mod tests {
             assert!(read.writer_key.is_some());
             assert_eq!(read.past.len(), past);
         }
+    }
+
+    #[test]
+    fn the_next_epoch_remembers_this_one() {
+        let keys = keys(2);
+        let next = keys.succeed(&"beef".repeat(10)).unwrap();
+        assert_eq!((next.epoch.number, next.past.len()), (10, 3));
+        assert_eq!(next.past[0].ended.writer, keys.epoch.writer);
+        assert_ne!(next.store_key.to_line(), keys.store_key.to_line());
+        let text = Ended::list_text(next.ended());
+        let read = Ended::parse_list(&text, 10).unwrap();
+        assert!(read.iter().eq(next.ended()));
+        assert!(Ended::parse_list(&text, 9).is_none());
+        assert_eq!(Ended::parse_list("", 9), Some(Vec::new()));
+        let (head, body) = next.plaintext_for("laptop", false).unwrap();
+        let plain = Secret::new([head.as_bytes(), body.expose()].concat());
+        let read = KeyFile::parse(plain, &next.epoch, "laptop").unwrap();
+        assert_eq!(read.past[0].store_key.to_line(), keys.store_key.to_line());
     }
 
     #[test]

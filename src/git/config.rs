@@ -5,6 +5,7 @@
 //!
 //! The list says what is harmless, since what is dangerous grows with each version of git.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::git::Error;
@@ -208,6 +209,30 @@ impl Config {
             .map(|setting| setting.value.to_ascii_lowercase())
     }
 
+    /// The last value of a setting with a subsection.
+    pub(super) fn value_of(&self, section: &str, subsection: &str, key: &str) -> Option<String> {
+        let fits = |setting: &&Setting| {
+            setting.section == section
+                && setting.subsection.as_deref() == Some(subsection)
+                && setting.key == key
+        };
+        let found = self.settings.iter().rev().find(fits)?;
+        Some(found.value.clone())
+    }
+
+    /// Each remote and its address, by name.
+    pub(super) fn remotes(&self) -> Vec<(String, String)> {
+        let is_url = |setting: &&Setting| setting.section == "remote" && setting.key == "url";
+        let urls = self.settings.iter().filter(is_url);
+        let named = urls.filter_map(|url| Some((url.subsection.clone()?, url.value.clone())));
+        // Several addresses of one remote: git fetches from the first.
+        let mut remotes = BTreeMap::new();
+        for (name, url) in named {
+            remotes.entry(name).or_insert(url);
+        }
+        remotes.into_iter().collect()
+    }
+
     /// Whether there is a remote of this name with an address of its own; else git takes the name for the address.
     pub(super) fn has_remote(&self, name: &str) -> bool {
         self.settings.iter().any(|setting| {
@@ -257,7 +282,7 @@ impl Config {
 
 /// Whether an address may be a folder of the store itself, whose hooks git would run on a push: whoever can write to the
 /// store can plant one. Other folders of this machine, by their whole path, are the user's own.
-fn is_inside(address: &str, git: &Path) -> bool {
+pub(super) fn is_inside(address: &str, git: &Path) -> bool {
     let url = address
         .get(..7)
         .is_some_and(|scheme| scheme.eq_ignore_ascii_case("file://"));

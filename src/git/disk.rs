@@ -154,6 +154,23 @@ pub(super) fn make_folders(folder: &Path) -> Result<(), Error> {
     made.map_err(Error::io("make the folder", folder))
 }
 
+/// Removes a folder of this program's own and everything in it; links in it are removed, not followed.
+pub(super) fn remove_tree(folder: &Path) -> Result<(), Error> {
+    match fs::remove_dir_all(folder) {
+        Err(source) if !is_absent(&source) => Err(Error::io("remove", folder)(source)),
+        _ => Ok(()),
+    }
+}
+
+/// Copies a file to a new one; an existing one is an error of kind `AlreadyExists`.
+pub(super) fn copy(from: &Path, to: &Path) -> Result<(), Error> {
+    let mut source =
+        open(from)?.ok_or_else(|| Error::io("read", from)(io::ErrorKind::NotFound.into()))?;
+    let mut copy = create(to, 0o444).map_err(Error::io("make", to))?;
+    io::copy(&mut source, &mut copy).map_err(Error::io("write", to))?;
+    Ok(())
+}
+
 /// Gives a file its final name, in place of what had it.
 pub(super) fn rename(from: &Path, to: &Path) -> io::Result<()> {
     fs::rename(from, to)

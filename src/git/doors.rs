@@ -9,6 +9,7 @@ use crate::git::config;
 use crate::git::delta;
 use crate::git::index;
 use crate::git::pack::Pack;
+use crate::git::quarantine;
 use crate::git::tree;
 
 /// Most bytes of an object in a fuzzed pack.
@@ -36,6 +37,11 @@ pub fn index(bytes: &[u8]) -> bool {
         to: None,
     };
     index::edit(&unsigned, 0, &[edit]).is_some()
+}
+
+/// What a remote says of its head.
+pub fn remote_head(text: &str) -> bool {
+    quarantine::parse_head(text).is_some()
 }
 
 /// The repository's settings.

@@ -59,6 +59,8 @@ pub enum Error {
     Clash(String),
     /// A path in a tree is not text; shown with replacement characters.
     NotText(String),
+    /// An address that git would take for something else, or that lies inside the store.
+    Address(String),
     /// The git program could not be started.
     Start(io::Error),
     /// The git program failed.
@@ -146,6 +148,10 @@ impl fmt::Display for Error {
             ),
             Self::Clash(path) => write!(f, "\"{path}\" would be both a file and a folder"),
             Self::NotText(path) => write!(f, "the path \"{path}\" in a commit is not UTF-8"),
+            Self::Address(url) => write!(
+                f,
+                "\"{url}\" is no address of a repository outside the store"
+            ),
             Self::Start(source) => write!(f, "could not start git: {source}"),
             Self::Git { command, said } if said.is_empty() => write!(f, "git {command} failed"),
             Self::Git { command, said } => write!(f, "git {command} failed: {said}"),

@@ -11,6 +11,7 @@ mod index;
 mod lock;
 mod odb;
 mod pack;
+mod packing;
 mod refs;
 mod tree;
 
@@ -18,6 +19,7 @@ pub mod config;
 #[doc(hidden)]
 pub mod doors;
 pub mod object;
+pub mod quarantine;
 pub mod repo;
 pub mod run;
 
@@ -28,7 +30,9 @@ pub use error::Error;
 pub use object::Commit;
 pub use object::Id;
 pub use object::Ident;
+pub use quarantine::Quarantine;
 pub use refs::Head;
 pub use repo::Change;
 pub use repo::Repo;
+pub use repo::Step;
 pub use repo::TreeFile;

@@ -13,6 +13,7 @@ use std::io::Read;
 use std::io::Write;
 use std::path::Path;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
@@ -28,14 +29,20 @@ use crate::git::object::Id;
 use crate::git::object::Kind;
 use crate::git::object::id_of;
 use crate::git::pack::Pack;
+use crate::git::packing::Packing;
 
 /// An object's header is shorter than this, in bytes.
 const HEADER_MAX_BYTES: u64 = 40;
+
+/// From this many blobs on, they are written as one pack.
+const PACK_FROM: usize = 64;
 
 /// The objects of one repository.
 pub(super) struct Odb {
     git: PathBuf,
     objects: PathBuf,
+    /// Another repository's folder of objects, whose packs are read too.
+    lender: Option<PathBuf>,
     state: Mutex<State>,
     /// Taken at first need. Apart from the state: objects are read while the place is in use.
     place: Mutex<Option<Workplace>>,
@@ -46,18 +53,13 @@ pub(super) struct Odb {
 struct State {
     /// New objects without a name yet, and where they lie.
     new: BTreeMap<Id, PathBuf>,
-    packs: Option<Vec<Pack>>,
+    /// New packs and their indexes, where they lie and what they will be called.
+    new_packs: Vec<(PathBuf, PathBuf)>,
+    packs: Option<Packs>,
 }
 
-impl State {
-    /// The packs, opened at first need.
-    fn packs(&mut self, objects: &Path) -> Result<&[Pack], Error> {
-        if self.packs.is_none() {
-            self.packs = Some(open_packs(objects)?);
-        }
-        Ok(self.packs.as_deref().unwrap_or_default())
-    }
-}
+/// Open packs, shared by whoever reads from them.
+type Packs = Arc<[Pack]>;
 
 impl Odb {
     /// Of the repository at `git`.
@@ -66,8 +68,43 @@ impl Odb {
         Self {
             git: git.to_owned(),
             objects,
+            lender: None,
             state: Mutex::default(),
             place: Mutex::default(),
+        }
+    }
+
+    /// The same, reading from the packs of another repository as well.
+    pub(super) fn lent_by(git: &Path, lender: &Path) -> Self {
+        let mut odb = Self::new(git);
+        odb.lender = Some(lender.join("objects"));
+        odb
+    }
+
+    /// The other repository's folder of objects.
+    pub(super) fn lender(&self) -> Option<&Path> {
+        self.lender.as_deref()
+    }
+
+    /// Looks for packs again at the next need.
+    pub(super) fn forget_packs(&self) {
+        self.state().packs = None;
+    }
+
+    /// The packs, opened at first need, and again if `again` says so.
+    fn packs(&self, again: bool) -> Result<Packs, Error> {
+        let mut state = self.state();
+        match &state.packs {
+            Some(packs) if !again => Ok(Arc::clone(packs)),
+            _ => {
+                let mut packs = open_packs(&self.objects)?;
+                if let Some(lender) = &self.lender {
+                    packs.extend(open_packs(lender)?);
+                }
+                let packs = Packs::from(packs);
+                state.packs = Some(Arc::clone(&packs));
+                Ok(packs)
+            }
         }
     }
 
@@ -90,7 +127,11 @@ impl Odb {
 
     /// Lets other processes write, unless objects wait for `settle`.
     pub(super) fn release(&self) {
-        if self.state().new.is_empty() {
+        let is_settled = {
+            let state = self.state();
+            state.new.is_empty() && state.new_packs.is_empty()
+        };
+        if is_settled {
             *self.place.lock().unwrap_or_else(PoisonError::into_inner) = None;
         }
     }
@@ -118,20 +159,13 @@ impl Odb {
 
     /// New, loose or packed; packs are looked for again once, since git may just have tidied.
     fn find(&self, id: Id, max_bytes: u64) -> Result<(Kind, Vec<u8>), Error> {
-        let mut state = self.state();
-        let path = state
-            .new
-            .get(&id)
-            .cloned()
-            .unwrap_or_else(|| self.path(&id));
+        let new = self.state().new.get(&id).cloned();
+        let path = new.unwrap_or_else(|| self.path(&id));
         if let Some(found) = read_loose(&path, id, max_bytes)? {
             return Ok(found);
         }
         for again in [false, true] {
-            if again {
-                state.packs = None;
-            }
-            for pack in state.packs(&self.objects)? {
+            for pack in self.packs(again)?.iter() {
                 if let Some(at) = pack.find(&id)? {
                     return pack.read(at, max_bytes);
                 }
@@ -149,11 +183,10 @@ impl Odb {
 
     /// Whether the repository has the object, named or new.
     fn has(&self, id: &Id) -> Result<bool, Error> {
-        let mut state = self.state();
-        if state.new.contains_key(id) || disk::stat(&self.path(id))?.is_some() {
+        if self.state().new.contains_key(id) || disk::stat(&self.path(id))?.is_some() {
             return Ok(true);
         }
-        for pack in state.packs(&self.objects)? {
+        for pack in self.packs(false)?.iter() {
             if pack.find(id)?.is_some() {
                 return Ok(true);
             }
@@ -176,12 +209,47 @@ impl Odb {
         Ok(id)
     }
 
+    /// Writes many blobs, a great many as one pack, which can be read after `settle` only.
+    pub(super) fn write_blobs(&self, contents: &[&[u8]]) -> Result<Vec<Id>, Error> {
+        let packing = if contents.len() < PACK_FROM {
+            None
+        } else {
+            Packing::of(contents)?
+        };
+        let Some(packing) = packing else {
+            let write = |body: &&[u8]| self.write(Kind::Blob, body);
+            return contents.iter().map(write).collect();
+        };
+        let folder = self.objects.join("pack");
+        for (bytes, ending) in [(&packing.pack, "pack"), (&packing.index, "idx")] {
+            let path = self.with_place(|place| Ok(place.fresh()))?;
+            let mut file = disk::create(&path, 0o444).map_err(Error::io("make", &path))?;
+            file.write_all(bytes).map_err(Error::io("write", &path))?;
+            let to = folder.join(format!("pack-{}.{ending}", packing.name));
+            self.state().new_packs.push((path, to));
+        }
+        Ok(packing.ids)
+    }
+
     /// Brings all new objects to the disk and gives them their names.
     pub(super) fn settle(&self) -> Result<(), Error> {
         let mut state = self.state();
-        let files: Vec<PathBuf> = state.new.values().cloned().collect();
+        let packs = state.new_packs.iter().map(|(from, _)| from);
+        let files: Vec<PathBuf> = state.new.values().chain(packs).cloned().collect();
         disk::flush(&files)?;
         let mut folders = BTreeSet::new();
+        // The pack before its index: a pack is looked for by its index.
+        for (from, to) in &state.new_packs {
+            disk::refuse_links(&self.git, Path::new("objects/pack"))?;
+            let folder = self.objects.join("pack");
+            disk::make_folders(&folder)?;
+            disk::rename(from, to).map_err(Error::io("name", to))?;
+            folders.insert(folder);
+        }
+        if !state.new_packs.is_empty() {
+            state.new_packs.clear();
+            state.packs = None;
+        }
         for (id, from) in &state.new {
             let to = self.path(id);
             let folder = to.parent().unwrap_or(&self.objects);
@@ -202,7 +270,9 @@ impl Odb {
 
 impl Drop for Odb {
     fn drop(&mut self) {
-        for path in self.state().new.values() {
+        let state = self.state();
+        let packs = state.new_packs.iter().map(|(from, _)| from);
+        for path in state.new.values().chain(packs) {
             let _ = disk::remove(path);
         }
     }

@@ -53,7 +53,7 @@ fn head_branch(git: &Path) -> Result<String, Error> {
 }
 
 /// Whether a name stays below `.git` and is one that git allows too.
-fn is_safe(name: &str) -> bool {
+pub(super) fn is_safe(name: &str) -> bool {
     let component = |part: &str| {
         !part.is_empty()
             && !part.starts_with('.')

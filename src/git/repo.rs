@@ -3,6 +3,7 @@
 //! Lives here: opening, reading objects, writing a change step by step in the order of the store format. Never here: whether
 //! a commit may be followed. Called by `store` and `sync`.
 
+mod bring;
 mod edit;
 mod history;
 mod list;
@@ -23,16 +24,18 @@ use crate::git::object::Ident;
 use crate::git::object::Kind;
 use crate::git::object::id_of;
 use crate::git::odb::Odb;
+use crate::git::quarantine::Quarantine;
 use crate::git::refs;
 use crate::git::refs::Head;
 use crate::git::run::Git;
 use crate::git::tree;
 
+pub use bring::Step;
 pub use list::Change;
 pub use list::TreeFile;
 
 /// The most bytes of one tree object: more than 500,000 entries in one folder.
-const TREE_MAX_BYTES: u64 = 32 * 1024 * 1024;
+pub(super) const TREE_MAX_BYTES: u64 = 32 * 1024 * 1024;
 
 /// The repository of one store.
 ///
@@ -67,6 +70,37 @@ impl Repo {
             odb,
             config: OnceLock::new(),
         }))
+    }
+
+    /// The same repository, reading from the packs of a quarantine as well.
+    pub fn with(&self, quarantine: &Quarantine) -> Self {
+        Self {
+            store: self.store.clone(),
+            git: self.git.clone(),
+            odb: Odb::lent_by(&self.git, quarantine.git_folder()),
+            config: OnceLock::new(),
+        }
+    }
+
+    /// Refuses what would lead git elsewhere: borrowed or replaced objects, grafts, other formats.
+    pub(super) fn refuse_unusual(&self) -> Result<(), Error> {
+        self.config().map(drop)
+    }
+
+    /// The folder `.git`.
+    pub(super) fn git_folder(&self) -> &Path {
+        &self.git
+    }
+
+    /// The remotes that the repository's configuration names, each with its address, in the order of names.
+    pub fn remotes(&self) -> Result<Vec<(String, String)>, Error> {
+        Ok(self.config()?.remotes())
+    }
+
+    /// The remote that a branch, by its full name, is set to follow.
+    pub fn followed(&self, branch: &str) -> Result<Option<String>, Error> {
+        let branch = branch.strip_prefix("refs/heads/").unwrap_or(branch);
+        Ok(self.config()?.value_of("branch", branch, "remote"))
     }
 
     /// The configuration of a repository that is not unusual.
@@ -152,6 +186,11 @@ impl Repo {
     /// Writes a blob; it is safe after `settle`.
     pub fn write_blob(&self, bytes: &[u8]) -> Result<Id, Error> {
         self.odb()?.write(Kind::Blob, bytes)
+    }
+
+    /// Writes many blobs; they are safe after `settle`.
+    pub fn write_blobs(&self, contents: &[&[u8]]) -> Result<Vec<Id>, Error> {
+        self.odb()?.write_blobs(contents)
     }
 
     /// Writes a commit object; it is safe after `settle`.

@@ -10,6 +10,7 @@
 
 use std::ffi::OsStr;
 use std::ffi::OsString;
+use std::io::BufReader;
 use std::io::Read;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
@@ -20,6 +21,8 @@ use std::process::ExitStatus;
 use std::process::Stdio;
 
 use rustix::fs::Mode;
+use rustix::process::Resource;
+use rustix::process::Rlimit;
 
 use crate::git::Error;
 use crate::git::Ident;
@@ -44,6 +47,12 @@ const WITHHELD: &[&str] = &["AGEVAULT_KEY", "AGEVAULT_PASSPHRASE_CMD"];
 
 /// The most that is read of git's configuration, in bytes.
 const CONFIG_MAX_BYTES: u64 = 64 * 1024;
+
+/// The most bytes of one file that git may write while it talks to a remote.
+const FILE_MAX_BYTES: u64 = 16 << 30;
+/// The most that is kept of a line, and of how many lines, of what git says.
+const LINE_MAX_BYTES: usize = 1000;
+const SAID_MAX_LINES: usize = 12;
 
 /// How git is started in one store.
 #[derive(Clone, Debug)]
@@ -140,6 +149,44 @@ impl Git {
         Err(Error::Git { command, said })
     }
 
+    /// Runs git while it talks to a remote, in English; each line of what it says, those of its progress too, goes to
+    /// `heard`. It cannot fill the disk without end.
+    pub(super) fn talk(
+        &self,
+        args: &[&str],
+        heard: &mut dyn FnMut(&str),
+    ) -> Result<Vec<u8>, Error> {
+        let mut command = self.command(args);
+        command.env("LC_ALL", "C").stdin(Stdio::null());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let umask = rustix::process::umask(Mode::RWXG | Mode::RWXO);
+        let limit = rustix::process::getrlimit(Resource::Fsize);
+        let lower = Rlimit {
+            current: Some(limit.current.unwrap_or(FILE_MAX_BYTES).min(FILE_MAX_BYTES)),
+            ..limit
+        };
+        // Where the limit cannot be set, git is as it is everywhere else.
+        let _ = rustix::process::setrlimit(Resource::Fsize, lower);
+        let child = command.spawn();
+        let _ = rustix::process::setrlimit(Resource::Fsize, limit);
+        rustix::process::umask(umask);
+        let mut child = child.map_err(Error::Start)?;
+        let said = listen(&mut child, heard);
+        let mut answer = Vec::new();
+        if let Some(stdout) = child.stdout.take() {
+            let _ = stdout.take(CONFIG_MAX_BYTES).read_to_end(&mut answer);
+        }
+        if child.wait().map_err(Error::Start)?.success() {
+            return Ok(answer);
+        }
+        let is_command = |word: &&&str| !word.starts_with('-') && !word.contains(['.', '=']);
+        let command = args.iter().find(is_command).copied().unwrap_or_default();
+        Err(Error::Git {
+            command: command.to_owned(),
+            said: said.join("; "),
+        })
+    }
+
     /// Makes a repository: branch `main`, no template (so no hooks), modes not kept, whatever the user's defaults are.
     pub(super) fn init(&self) -> Result<(), Error> {
         let args = ["init", "--quiet", "--template=", "--initial-branch=main"];
@@ -165,6 +212,39 @@ impl Git {
             .stderr(Stdio::null());
         Author(command.spawn().ok())
     }
+}
+
+/// Hands on what git says, to its end; the last lines of it that are no progress.
+fn listen(child: &mut Child, heard: &mut dyn FnMut(&str)) -> Vec<String> {
+    let mut said = Vec::new();
+    let Some(stderr) = child.stderr.take() else {
+        return said;
+    };
+    let mut line = Vec::new();
+    let mut take = |line: &mut Vec<u8>, is_whole: bool| {
+        let text = String::from_utf8_lossy(line).trim().to_owned();
+        line.clear();
+        if text.is_empty() {
+            return;
+        }
+        heard(&text);
+        if is_whole && !text.contains("% (") {
+            said.push(text);
+            if said.len() > SAID_MAX_LINES {
+                said.remove(0);
+            }
+        }
+    };
+    for byte in BufReader::new(stderr).bytes().map_while(Result::ok) {
+        match byte {
+            b'\n' => take(&mut line, true),
+            b'\r' => take(&mut line, false),
+            other if line.len() < LINE_MAX_BYTES => line.push(other),
+            _ => {}
+        }
+    }
+    take(&mut line, true);
+    said
 }
 
 /// An exit code as a shell has it.

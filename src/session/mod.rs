@@ -15,6 +15,7 @@ use crate::crypto::IdentityKind;
 use crate::crypto::Prompt;
 use crate::crypto::Unattended;
 use crate::crypto::file;
+use crate::format::Epoch;
 use crate::format::KEYS_MAX_BYTES;
 use crate::format::Refusal;
 use crate::format::Stage;
@@ -23,6 +24,7 @@ use crate::format::layout;
 use crate::secret::Secret;
 use crate::store;
 use crate::store::Store;
+use crate::store::keeper::Keeper;
 use crate::sys::Env;
 use crate::sys::fs;
 
@@ -39,6 +41,8 @@ pub enum Source {
     Variable(Secret),
     /// A file.
     File(PathBuf),
+    /// It was typed, or came by stdin.
+    Given(Secret),
 }
 
 /// Why the store is not unlocked.
@@ -132,13 +136,14 @@ impl Source {
         match self {
             Self::Variable(_) => "AGEVAULT_KEY".to_owned(),
             Self::File(path) => path.display().to_string(),
+            Self::Given(_) => "the key given".to_owned(),
         }
     }
 
     /// What kind of identity it is, without opening it; `None` where there is none to read.
     pub fn kind(&self) -> Option<IdentityKind> {
         match self {
-            Self::Variable(key) => Some(IdentityKind::of(key)),
+            Self::Variable(key) | Self::Given(key) => Some(IdentityKind::of(key)),
             Self::File(path) => {
                 let bytes = fs::read_secret(path, IDENTITY_MAX_BYTES).ok()?;
                 Some(IdentityKind::of(&bytes))
@@ -151,6 +156,7 @@ impl Source {
         let label = self.label();
         let loaded = match self {
             Self::Variable(key) => Identities::from_key(key),
+            Self::Given(key) => from_file(key, &label, prompt),
             Self::File(path) => {
                 let bytes = match fs::read_secret(path, IDENTITY_MAX_BYTES) {
                     Ok(bytes) => bytes,
@@ -171,28 +177,65 @@ pub fn usual_identity(env: &Env) -> PathBuf {
     env.places.config.join("identities")
 }
 
-/// Opens the store's keys, asking where that is needed and possible.
-pub fn unlock(env: &Env, store: &Store, source: &Source) -> Result<KeyFile, Error> {
+/// Whoever holds the store's keys, asking where that is needed and possible.
+pub fn unlock(env: &Env, store: &Store, source: &Source) -> Result<Box<dyn Keeper>, Error> {
+    Ok(Box::new(open_keys(env, store, source)?))
+}
+
+/// The keys themselves, in this process, asking where that is needed and possible.
+pub fn open_keys(env: &Env, store: &Store, source: &Source) -> Result<KeyFile, Error> {
     let prompt: Arc<dyn Prompt> = Arc::new(Asking::new(env));
     open(store, source, &prompt)
 }
 
-/// Opens the store's keys if that needs nobody to be asked.
-pub fn unlock_silently(store: &Store, source: &Source) -> Option<KeyFile> {
+/// The keys in the one of several key files that the identity opens, asking where that is needed and possible. The files are given
+/// with their members, and need not be the store's own; nothing is remembered of it.
+pub fn open_one_of(
+    env: &Env,
+    source: &Source,
+    epoch: &Epoch,
+    files: &[(String, Vec<u8>)],
+) -> Result<KeyFile, Error> {
+    let prompt: Arc<dyn Prompt> = Arc::new(Asking::new(env));
+    let identities = source.load(&prompt)?;
+    for (member, bytes) in files {
+        let path = layout::key_path(member);
+        if let Some(plain) = decrypt((source, &identities, &prompt), &path, bytes)? {
+            let keys = KeyFile::parse(plain, epoch, member);
+            return Ok(keys.map_err(|refusal| refusal.of(&path))?);
+        }
+    }
+    Err(Error::NoKeyFits {
+        source: source.label(),
+        members: files.iter().map(|(member, _)| member.clone()).collect(),
+    })
+}
+
+/// Whoever holds the store's keys, if nobody needs to be asked for them.
+pub fn unlock_silently(store: &Store, source: &Source) -> Option<Box<dyn Keeper>> {
     let prompt: Arc<dyn Prompt> = Arc::new(Unattended);
-    open(store, source, &prompt).ok()
+    Some(Box::new(open(store, source, &prompt).ok()?))
 }
 
 fn open(store: &Store, source: &Source, prompt: &Arc<dyn Prompt>) -> Result<KeyFile, Error> {
-    let identities = source.load(prompt)?;
+    open_by(store, source, &source.load(prompt)?, prompt)
+}
+
+/// Opens the store's keys by identities that are loaded already.
+pub fn open_by(
+    store: &Store,
+    source: &Source,
+    identities: &Identities,
+    prompt: &Arc<dyn Prompt>,
+) -> Result<KeyFile, Error> {
     if let Some(member) = store.state.member()
-        && let Some(keys) = try_member(store, (source, &identities, prompt), &member)?
+        && let Some(keys) = try_member(store, (source, identities, prompt), &member)?
     {
         return Ok(keys);
     }
     let members = store.key_files()?;
     for member in &members {
-        if let Some(keys) = try_member(store, (source, &identities, prompt), member)? {
+        if let Some(keys) = try_member(store, (source, identities, prompt), member)? {
             // Only a hint: a device that cannot write it tries the key files one by one the next time, too.
             let _ = store.state.set_member(member);
             return Ok(keys);
@@ -214,17 +257,8 @@ fn try_member(
         return Ok(None);
     };
     let path = layout::key_path(member);
-    let limit = usize::try_from(KEYS_MAX_BYTES).unwrap_or(usize::MAX);
-    let plain = match file::open_with(&bytes, identities, limit) {
-        Ok(plain) => plain,
-        Err(crypto::Error::KeyMismatch) => return Ok(None),
-        Err(error @ (crypto::Error::WrongPassphrase | crypto::Error::NeedPassphrase)) => {
-            return Err(unlocked_error(&source.label(), error, prompt));
-        }
-        Err(error) => {
-            let refusal = Refusal::new(Stage::Member, format!("it does not decrypt: {error}"));
-            return Err(refusal.of(&path).into());
-        }
+    let Some(plain) = decrypt((source, identities, prompt), &path, &bytes)? else {
+        return Ok(None);
     };
     let of_file = |refusal: Refusal| refusal.of(&path);
     if store.state.knows_keys(&store.epoch, &path, &bytes) {
@@ -233,8 +267,30 @@ fn try_member(
     }
     let keys = KeyFile::parse(plain, &store.epoch, member).map_err(of_file)?;
     // A device that cannot write this verifies the key file again the next time.
+    let _ = store.state.set_past(keys.ended());
+    let _ = store.state.set_role(keys.role());
     let _ = store.state.set_known_keys(&store.epoch, &path, &bytes);
     Ok(Some(keys))
+}
+
+/// A key file in clear, if the identities open it.
+fn decrypt(
+    (source, identities, prompt): (&Source, &Identities, &Arc<dyn Prompt>),
+    path: &str,
+    bytes: &[u8],
+) -> Result<Option<Secret>, Error> {
+    let limit = usize::try_from(KEYS_MAX_BYTES).unwrap_or(usize::MAX);
+    match file::open_with(bytes, identities, limit) {
+        Ok(plain) => Ok(Some(plain)),
+        Err(crypto::Error::KeyMismatch) => Ok(None),
+        Err(error @ (crypto::Error::WrongPassphrase | crypto::Error::NeedPassphrase)) => {
+            Err(unlocked_error(&source.label(), error, prompt))
+        }
+        Err(error) => {
+            let refusal = Refusal::new(Stage::Member, format!("it does not decrypt: {error}"));
+            Err(refusal.of(path).into())
+        }
+    }
 }
 
 /// Reads an identity file; a wrong passphrase may be typed again where a person types it.

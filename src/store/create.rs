@@ -5,14 +5,11 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
-use crate::crypto;
-use crate::crypto::file;
 use crate::crypto::identity::StoreKey;
 use crate::crypto::recipient::Recipient;
 use crate::crypto::sign::WriterKey;
 use crate::crypto::sign::random_hex;
 use crate::format::Epoch;
-use crate::format::document::Domain;
 use crate::format::header::whole_seconds;
 use crate::format::keys::KeyFile;
 use crate::format::layout;
@@ -22,10 +19,11 @@ use crate::format::members::Role;
 use crate::git::Repo;
 use crate::git::object::commit_text;
 use crate::git::run::Git;
-use crate::secret::Secret;
 use crate::store::Error;
 use crate::store::Store;
 use crate::store::keeper::Keeper;
+use crate::store::people::key_file;
+use crate::store::people::list_file;
 use crate::store::state::State;
 use crate::sys::fs;
 use crate::sys::fs::Dir;
@@ -58,26 +56,15 @@ pub struct Founding {
 impl Store {
     /// Makes a store. What stands at the path already is never touched.
     pub fn create(plan: &Plan<'_>) -> Result<Founding, Error> {
-        let name = plan
-            .path
-            .file_name()
-            .ok_or_else(|| Error::Occupied(plan.path.to_owned()))?;
-        let parent = plan.path.parent().unwrap_or(Path::new("/"));
-        fs::make_private(parent)?;
-        let parent = fs::canonical(parent).ok_or_else(|| Error::NoStore(parent.to_owned()))?;
-        let path = parent.join(name);
+        let (path, (keys, commit)) = in_place(plan.path, plan.state_home, |temp| {
+            let keys = new_keys(plan)?;
+            let commit = fill(temp, plan, &keys)?;
+            Ok::<_, Error>((keys, commit))
+        })?;
         let state = State::of_store(plan.state_home, &path);
-        let _lock = state.lock(|| {})?;
-        check_free(&path)?;
-        let temp = PathBuf::from(format!(".{}{}", name.to_string_lossy(), fs::TEMP_PREFIX));
-        fs::remove_tree(&parent.join(&temp))?;
-        let keys = new_keys(plan)?;
-        let commit = fill(&parent.join(&temp), plan, &keys)?;
-        check_free(&path)?;
-        Dir::open(&parent)?.rename(&temp, Path::new(name))?;
-        state.forget()?;
         state.pin(keys.epoch.to_text().as_bytes())?;
         state.set_member(&keys.member)?;
+        state.set_role(Role::Writer)?;
         state.raise_revs(&[(layout::MEMBERS.to_owned(), 1)])?;
         if let Some(commit) = commit {
             state.set_shown(&commit)?;
@@ -87,6 +74,38 @@ impl Store {
             keys,
         })
     }
+}
+
+/// Makes a store's folder whole beside its place, by `fill`, then gives it its name with one rename, and forgets what this
+/// device knew of a store that was there before. Gives the canonical path.
+pub fn in_place<T, E: From<Error>>(
+    path: &Path,
+    state_home: &Path,
+    fill: impl FnOnce(&Path) -> Result<T, E>,
+) -> Result<(PathBuf, T), E> {
+    let name = path
+        .file_name()
+        .ok_or_else(|| Error::Occupied(path.to_owned()))?;
+    let parent = path.parent().unwrap_or(Path::new("/"));
+    fs::make_private(parent).map_err(Error::from)?;
+    let parent = fs::canonical(parent).ok_or_else(|| Error::NoStore(parent.to_owned()))?;
+    let path = parent.join(name);
+    let state = State::of_store(state_home, &path);
+    let _lock = state.lock(|| {})?;
+    check_free(&path)?;
+    let temp = PathBuf::from(format!(".{}{}", name.to_string_lossy(), fs::TEMP_PREFIX));
+    fs::remove_tree(&parent.join(&temp)).map_err(Error::from)?;
+    let filled = fill(&parent.join(&temp));
+    if filled.is_err() {
+        // What could not be finished is nobody's.
+        let _ = fs::remove_tree(&parent.join(&temp));
+    }
+    let filled = filled?;
+    check_free(&path)?;
+    let parent = Dir::open(&parent).map_err(Error::from)?;
+    parent.rename(&temp, Path::new(name)).map_err(Error::from)?;
+    state.forget()?;
+    Ok((path, filled))
 }
 
 /// Refuses a path at which there is anything but an empty folder.
@@ -124,10 +143,11 @@ fn new_keys(plan: &Plan<'_>) -> Result<KeyFile, Error> {
 fn fill(temp: &Path, plan: &Plan<'_>, keys: &KeyFile) -> Result<Option<String>, Error> {
     let dir = fs::make_private(temp)?;
     let mut files = vec![(layout::FORMAT.to_owned(), keys.epoch.to_text().into_bytes())];
-    for (name, recipient) in &plan.members {
-        files.push((layout::key_path(name), key_file(keys, name, recipient)?));
+    let members = members_of(plan);
+    for member in &members.list {
+        files.push((layout::key_path(&member.name), key_file(keys, member)?));
     }
-    files.push((layout::MEMBERS.to_owned(), member_list(plan, keys)?));
+    files.push((layout::MEMBERS.to_owned(), list_file(keys, &members)?));
     for (path, bytes) in &files {
         dir.replace(Path::new(path), bytes)?;
     }
@@ -151,17 +171,8 @@ fn fill(temp: &Path, plan: &Plan<'_>, keys: &KeyFile) -> Result<Option<String>, 
     Ok(Some(commit.to_string()))
 }
 
-/// The encrypted key file of a member.
-fn key_file(keys: &KeyFile, member: &str, recipient: &Recipient) -> Result<Vec<u8>, Error> {
-    let (head, body) = keys.plaintext_for(member, false).ok_or(Error::ReadOnly)?;
-    let file = file::encrypt(
-        &[head.as_bytes(), body.expose()],
-        std::slice::from_ref(recipient),
-    );
-    file.map_err(|error: crypto::Error| error.into())
-}
-
-fn member_list(plan: &Plan<'_>, keys: &KeyFile) -> Result<Vec<u8>, Error> {
+/// The founding members.
+fn members_of(plan: &Plan<'_>) -> Members {
     let added = Some(whole_seconds(plan.now));
     let member = |(name, recipient): &(String, Recipient)| Member {
         name: name.clone(),
@@ -169,10 +180,8 @@ fn member_list(plan: &Plan<'_>, keys: &KeyFile) -> Result<Vec<u8>, Error> {
         role: Role::Writer,
         added,
     };
-    let members = Members {
+    Members {
         rev: 1,
         list: plan.members.iter().map(member).collect(),
-    };
-    let (header, body) = members.to_texts();
-    keys.make(&header, &Secret::new(body.into_bytes()), Domain::Members)
+    }
 }

@@ -9,6 +9,7 @@ use crate::format::Refusal;
 use crate::format::Stage;
 use crate::format::layout;
 use crate::git::Id;
+use crate::git::Repo;
 use crate::store::Entry;
 use crate::store::Error;
 use crate::store::Store;
@@ -64,6 +65,16 @@ impl Store {
     /// Opens an earlier value; all checks of an entry but the revision's, keys of earlier epochs included.
     pub fn version(&self, keeper: &dyn Keeper, name: &Name, blob: Id) -> Result<Entry, Error> {
         let repo = self.repo.as_ref().ok_or(Error::NoRepository)?;
+        Self::open_version(keeper, repo, name, blob)
+    }
+
+    /// The same from another repository.
+    pub fn open_version(
+        keeper: &dyn Keeper,
+        repo: &Repo,
+        name: &Name,
+        blob: Id,
+    ) -> Result<Entry, Error> {
         let of_name = |refusal: Refusal| refusal.of(name.as_str());
         let document = keeper
             .open_history(&repo.blob(blob, ENTRY_MAX_BYTES)?)

@@ -6,7 +6,6 @@
 use crate::crypto::file;
 use crate::format::Document;
 use crate::format::ENTRY_MAX_BYTES;
-use crate::format::Epoch;
 use crate::format::HEADER_MAX_BYTES;
 use crate::format::Refusal;
 use crate::format::SECRET_MAX_BYTES;
@@ -38,6 +37,29 @@ pub trait Keeper: Sync {
     fn can_write(&self) -> bool;
 }
 
+/// So that whoever holds the keys can be handed on like a keeper of a known kind.
+impl<K: Keeper + ?Sized> Keeper for Box<K> {
+    fn open(&self, ciphertext: &[u8], domain: Domain) -> Result<Document, Refusal> {
+        (**self).open(ciphertext, domain)
+    }
+
+    fn open_history(&self, ciphertext: &[u8]) -> Result<Document, Refusal> {
+        (**self).open_history(ciphertext)
+    }
+
+    fn make(&self, header: &str, body: &Secret, domain: Domain) -> Result<Vec<u8>, Error> {
+        (**self).make(header, body, domain)
+    }
+
+    fn seal(&self, commit: &[u8]) -> Result<Vec<u8>, Error> {
+        (**self).seal(commit)
+    }
+
+    fn can_write(&self) -> bool {
+        (**self).can_write()
+    }
+}
+
 impl Keeper for KeyFile {
     fn open(&self, ciphertext: &[u8], domain: Domain) -> Result<Document, Refusal> {
         if ciphertext.len() as u64 > ENTRY_MAX_BYTES {
@@ -61,12 +83,7 @@ impl Keeper for KeyFile {
             opened.or_else(|refusal| {
                 let plain = file::open_with_key(ciphertext, &past.store_key, PLAIN_MAX_BYTES);
                 let plain = plain.map_err(|_| refusal)?;
-                let writer = past.writer;
-                let epoch = Epoch {
-                    number: past.number,
-                    writer,
-                    ..self.epoch.clone()
-                };
+                let epoch = past.ended.epoch(&self.epoch.store);
                 check_size(Document::open(plain, Domain::Entry, &epoch)?)
             })
         })

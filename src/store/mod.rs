@@ -5,18 +5,23 @@
 
 mod create;
 pub mod doctor;
+mod epochs;
 pub mod history;
 pub mod index;
 pub mod keeper;
+pub mod people;
 mod read;
 mod settle;
 mod stamps;
 pub mod state;
+pub mod tree;
+pub mod turn;
 mod write;
 
 use std::fmt;
 use std::path::Path;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 use crate::crypto;
 use crate::format::Epoch;
@@ -29,6 +34,7 @@ use crate::format::layout;
 use crate::format::name::BadName;
 use crate::git;
 use crate::git::Repo;
+use crate::store::people::Unfit;
 use crate::store::state::Sight;
 use crate::store::state::State;
 use crate::sys::fs;
@@ -36,9 +42,14 @@ use crate::sys::fs::Dir;
 
 pub use create::Founding;
 pub use create::Plan;
+pub use create::in_place;
+pub use epochs::Former;
 pub use read::Entry;
 pub use settle::Settled;
+pub use settle::check_seal;
+pub use settle::unread;
 pub use write::Writer;
+pub use write::rev_after;
 
 /// An opened store: its folder, what it says of itself, and what this device remembers of it. Nothing is unlocked yet.
 pub struct Store {
@@ -52,6 +63,8 @@ pub struct Store {
     pub repo: Option<Repo>,
     /// Whether its keys were pinned just now.
     pub sight: Sight,
+    /// The commits of earlier epochs, found at first need.
+    former: OnceLock<Former>,
 }
 
 impl Store {
@@ -61,21 +74,10 @@ impl Store {
     pub fn open(path: &Path, state_home: &Path, expected: Option<&str>) -> Result<Self, Error> {
         let real = fs::canonical(path).ok_or_else(|| Error::NoStore(path.to_owned()))?;
         let dir = Dir::open(&real)?;
-        let stages = (Stage::Version, Stage::Version);
-        let clear = dir.read(Path::new(layout::FORMAT), FORMAT_MAX_BYTES);
-        let clear = clear.map_err(|error| read::refuse_kind(error, layout::FORMAT, stages))?;
-        let clear = match clear {
-            Some(clear) => clear,
-            None if dir.stat(Path::new(layout::OWN))?.is_none() => {
-                return Err(Error::NoStore(path.to_owned()));
-            }
-            None => {
-                let refusal = Refusal::new(Stage::Version, "it is missing");
-                return Err(refusal.of(layout::FORMAT).into());
-            }
-        };
-        let epoch = Epoch::parse(&clear)?;
         let state = State::of_store(state_home, &real);
+        turn::resume(&real, &state)?;
+        let clear = clear_of(&dir)?.ok_or_else(|| Error::NoStore(path.to_owned()))?;
+        let epoch = Epoch::parse(&clear)?;
         let sight = state.check_pin(&epoch, &clear, expected)?;
         let repo = Repo::open(&real)?;
         Ok(Self {
@@ -84,7 +86,42 @@ impl Store {
             state,
             repo,
             sight,
+            former: OnceLock::new(),
         })
+    }
+
+    /// Opens the store at a path in the epoch that this device has pinned, whatever its files say by now.
+    pub fn open_pinned(path: &Path, state_home: &Path) -> Result<Self, Error> {
+        let real = fs::canonical(path).ok_or_else(|| Error::NoStore(path.to_owned()))?;
+        let state = State::of_store(state_home, &real);
+        turn::resume(&real, &state)?;
+        match state.pinned()? {
+            Some(pinned) => Self::in_epoch(&real, state, Epoch::parse(&pinned)?),
+            // Seen for the first time, it is pinned as it is.
+            None => Self::open(path, state_home, None),
+        }
+    }
+
+    /// The same store in another epoch.
+    pub fn of_epoch(&self, epoch: Epoch) -> Result<Self, Error> {
+        Self::in_epoch(self.path(), self.state.again(), epoch)
+    }
+
+    /// Opens the store at a canonical path in an epoch that is known already.
+    pub(super) fn in_epoch(real: &Path, state: State, epoch: Epoch) -> Result<Self, Error> {
+        Ok(Self {
+            dir: Dir::open(real)?,
+            epoch,
+            state,
+            repo: Repo::open(real)?,
+            sight: Sight::Known,
+            former: OnceLock::new(),
+        })
+    }
+
+    /// The bytes of `.vault/format` in the work tree.
+    pub fn clear(&self) -> Result<Vec<u8>, Error> {
+        clear_of(&self.dir)?.ok_or_else(|| Error::NoStore(self.path().to_owned()))
     }
 
     /// The store's folder.
@@ -98,12 +135,30 @@ impl Store {
     }
 }
 
+/// The bytes of `.vault/format`; `None` if there is no store at all.
+fn clear_of(dir: &Dir) -> Result<Option<Vec<u8>>, Error> {
+    let stages = (Stage::Version, Stage::Version);
+    let clear = dir.read(Path::new(layout::FORMAT), FORMAT_MAX_BYTES);
+    let clear = clear.map_err(|error| read::refuse_kind(error, layout::FORMAT, stages))?;
+    if clear.is_none() && dir.stat(Path::new(layout::OWN))?.is_some() {
+        let refusal = Refusal::new(Stage::Version, "it is missing");
+        return Err(refusal.of(layout::FORMAT).into());
+    }
+    Ok(clear)
+}
+
 /// The names of the entries of the store at a path, sorted, from its files alone: for completion.
 pub fn names_at(path: &Path) -> Result<Vec<Name>, Error> {
     let real = fs::canonical(path).ok_or_else(|| Error::NoStore(path.to_owned()))?;
     let mut names = read::entries_at(&real, |name, _| Some(name))?;
     names.sort_unstable();
     Ok(names)
+}
+
+/// The members who have a key file in the store at a path: for completion.
+pub fn members_at(path: &Path) -> Result<Vec<String>, Error> {
+    let real = fs::canonical(path).ok_or_else(|| Error::NoStore(path.to_owned()))?;
+    read::key_files_at(&Dir::open(&real)?)
 }
 
 /// The headers that this device remembers of the store at a path, from the index alone: for completion.
@@ -136,6 +191,10 @@ pub enum Error {
     Refused(Refusal),
     /// The keys at hand can read only.
     ReadOnly,
+    /// The store has moved to another epoch since it was opened.
+    Renewed,
+    /// A change of the members that makes no sense.
+    Unfit(Unfit),
     /// A file in the work tree is neither the committed one nor the one before; it is not overwritten.
     Diverged(Vec<String>),
     /// The secret is larger than the format allows.
@@ -175,6 +234,11 @@ impl fmt::Display for Error {
             Self::BadName(bad) => bad.fmt(f),
             Self::Refused(refusal) => refusal.fmt(f),
             Self::ReadOnly => write!(f, "this member may read the store and not write to it"),
+            Self::Renewed => write!(
+                f,
+                "the store's keys were replaced meanwhile: a new epoch began"
+            ),
+            Self::Unfit(unfit) => unfit.fmt(f),
             Self::Diverged(paths) => {
                 write!(
                     f,

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::format::Document;
 use crate::format::ENTRY_MAX_BYTES;
 use crate::format::Header;
 use crate::format::KEYS_MAX_BYTES;
@@ -17,6 +18,7 @@ use crate::store::Error;
 use crate::store::Store;
 use crate::store::keeper::Keeper;
 use crate::sys::fs;
+use crate::sys::fs::Dir;
 use crate::sys::fs::Kind;
 use crate::sys::fs::Seen;
 
@@ -56,21 +58,45 @@ impl Store {
     fn entry_and_seen(&self, keeper: &dyn Keeper, name: &Name) -> Result<(Entry, u64), Error> {
         // What was seen first, then the file: a writer raises the revision after the file is in its place.
         let seen = self.state.rev(name.as_str())?;
-        let entry = Self::entry_bytes(keeper, name, &self.ciphertext(name)?)?;
-        if entry.header.rev < seen {
-            let reason = format!(
-                "it is revision {}, and this device has seen {seen}: an old value was brought back",
-                entry.header.rev
-            );
-            return Err(Refusal::new(Stage::Revision, reason)
-                .of(name.as_str())
-                .into());
-        }
+        let entry = Self::open_bytes(keeper, name, &self.ciphertext(name)?)
+            .map_err(|error| self.renewed_instead(error))?;
+        Self::check_rev(name, entry.header.rev, seen)?;
         Ok((entry, seen))
     }
 
+    /// Refuses a revision below the highest that this device has seen of the name (F-055).
+    pub fn check_fresh(&self, name: &Name, rev: u64) -> Result<(), Error> {
+        Self::check_rev(name, rev, self.state.rev(name.as_str())?)
+    }
+
+    /// Refuses a revision below the highest seen (F-055).
+    pub fn check_rev(name: &Name, rev: u64, seen: u64) -> Result<(), Error> {
+        if rev >= seen {
+            return Ok(());
+        }
+        let reason = format!(
+            "it is revision {rev}, and this device has seen {seen}: an old value was brought back"
+        );
+        Err(Refusal::new(Stage::Revision, reason)
+            .of(name.as_str())
+            .into())
+    }
+
     /// Opens the bytes of an entry's file; all checks but the revision's.
-    fn entry_bytes(keeper: &dyn Keeper, name: &Name, ciphertext: &[u8]) -> Result<Entry, Error> {
+    pub fn open_bytes(keeper: &dyn Keeper, name: &Name, ciphertext: &[u8]) -> Result<Entry, Error> {
+        let (document, header) = Self::opened(keeper, name, ciphertext)?;
+        Ok(Entry {
+            header,
+            secret: document.body,
+        })
+    }
+
+    /// The same, with the header's text as it was signed.
+    pub(super) fn opened(
+        keeper: &dyn Keeper,
+        name: &Name,
+        ciphertext: &[u8],
+    ) -> Result<(Document, Header), Error> {
         let document = keeper
             .open(ciphertext, Domain::Entry)
             .map_err(|refusal| refusal.of(name.as_str()))?;
@@ -83,10 +109,7 @@ impl Store {
             );
             return Err(Refusal::new(Stage::Name, reason).of(name.as_str()).into());
         }
-        Ok(Entry {
-            header,
-            secret: document.body,
-        })
+        Ok((document, header))
     }
 
     /// The encrypted bytes of an entry.
@@ -166,7 +189,8 @@ impl Store {
             Refusal::new(Stage::Member, "the member list is missing").of(layout::MEMBERS)
         })?;
         let of_list = |refusal: Refusal| refusal.of(layout::MEMBERS);
-        let document = keeper.open(&bytes, Domain::Members).map_err(of_list)?;
+        let document = keeper.open(&bytes, Domain::Members).map_err(of_list);
+        let document = document.map_err(|refusal| self.renewed_instead(refusal.into()))?;
         let members = Members::of_document(&document).map_err(of_list)?;
         if members.rev < seen {
             return Err(of_list(Refusal::new(
@@ -190,21 +214,26 @@ impl Store {
 
     /// The members who have a key file, by its name.
     pub fn key_files(&self) -> Result<Vec<String>, Error> {
-        let files = self.dir.names(Path::new(layout::KEYS))?;
-        let mut members: Vec<String> = files
-            .into_iter()
-            .filter(|(_, kind)| *kind == Kind::File)
-            .filter_map(|(file, _)| {
-                let path = format!("{}/{}", layout::KEYS, file.to_str()?);
-                match layout::place_of(&path) {
-                    Ok(Place::Key(member)) => Some(member),
-                    _ => None,
-                }
-            })
-            .collect();
-        members.sort_unstable();
-        Ok(members)
+        key_files_at(&self.dir)
     }
+}
+
+/// The members who have a key file in the store at a folder.
+pub(super) fn key_files_at(dir: &Dir) -> Result<Vec<String>, Error> {
+    let files = dir.names(Path::new(layout::KEYS))?;
+    let mut members: Vec<String> = files
+        .into_iter()
+        .filter(|(_, kind)| *kind == Kind::File)
+        .filter_map(|(file, _)| {
+            let path = format!("{}/{}", layout::KEYS, file.to_str()?);
+            match layout::place_of(&path) {
+                Ok(Place::Key(member)) => Some(member),
+                _ => None,
+            }
+        })
+        .collect();
+    members.sort_unstable();
+    Ok(members)
 }
 
 /// What `make` makes of each entry of the store at a path, in no order. Only files are looked at, and only what is an entry.

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::format::ENTRY_MAX_BYTES;
+use crate::format::Epoch;
 use crate::format::Refusal;
 use crate::format::Stage;
 use crate::format::layout;
@@ -10,18 +11,20 @@ use crate::format::layout::Place;
 use crate::format::seal;
 use crate::git;
 use crate::git::Change;
+use crate::git::Commit;
+use crate::git::Head;
 use crate::git::Id;
+use crate::git::Ident;
 use crate::git::Repo;
+use crate::git::Step;
 use crate::store::Error;
 use crate::store::Store;
+use crate::store::tree;
 use crate::store::write::Staged;
 use crate::sys::fs;
 use crate::sys::fs::Kind;
 use crate::sys::fs::Lock;
 use crate::sys::fs::TEMP_PREFIX;
-
-/// The mode of every file in a tree (F-082).
-const FILE_MODE: u32 = 0o100_644;
 
 /// How many commits without a seal are passed over in search of one that has it.
 const LOOK_BACK: usize = 1000;
@@ -47,6 +50,15 @@ impl Store {
 
     /// The same under the lock.
     pub(super) fn settle_locked(&self, lock: &Lock) -> Result<Settled, Error> {
+        // A move to another epoch is finished where the store is opened.
+        if lock.is_marked() && self.state.turn()?.is_some() {
+            return Err(Error::Renewed);
+        }
+        self.finish_locked(lock)
+    }
+
+    /// The same, a move to another epoch included.
+    pub(super) fn finish_locked(&self, lock: &Lock) -> Result<Settled, Error> {
         if lock.is_marked() {
             self.clean()?;
         }
@@ -57,6 +69,7 @@ impl Store {
             Settled::default()
         };
         if lock.is_marked() {
+            self.state.clear_turn()?;
             lock.clear().map_err(|source| fs::Error {
                 action: "write",
                 path: self.state.path().join("lock"),
@@ -90,12 +103,20 @@ impl Store {
             return Ok(Settled::default());
         }
         self.verify_way(repo, shown, head)?;
+        tree::check(repo, &repo.diff(shown, head)?, head)?;
+        self.show(repo, shown, head)
+    }
+
+    /// Moves the work tree and git's index from the commit that it shows to a verified one.
+    pub(super) fn show(&self, repo: &Repo, shown: Option<Id>, head: Id) -> Result<Settled, Error> {
         let changes = repo.diff(shown, head)?;
-        for change in &changes {
-            check_change(change)?;
-        }
         let mut left = Vec::new();
-        for change in &changes {
+        // What goes is gone first: where case does not count, a name that only changes its case is one file.
+        let (going, coming): (Vec<_>, Vec<_>) =
+            changes.iter().partition(|change| change.new.is_none());
+        // What is no part of a store stays where a person has put it.
+        let is_ours = |change: &&Change| layout::place_of(&change.path).is_ok();
+        for change in going.into_iter().chain(coming).filter(is_ours) {
             if !self.follow(repo, change)? {
                 left.push(change.path.clone());
             }
@@ -109,6 +130,47 @@ impl Store {
         repo.update_index(&moved)?;
         self.state.set_shown(&head.to_string())?;
         Ok(Settled { left })
+    }
+
+    /// Moves the branch from `from` to a verified commit that descends from it, and the work tree after it. What the
+    /// verified `steps` bring is read through `lender` and becomes the store's own. A file that is neither the old nor
+    /// the new one stops it before anything has been written.
+    pub fn fast_forward(
+        &self,
+        from: &Head,
+        to: Id,
+        (who, why): (&Ident, &str),
+        (lender, steps): (&Repo, &[Step]),
+    ) -> Result<(), Error> {
+        let repo = self.repo.as_ref().ok_or(Error::NoRepository)?;
+        let lock = self.state.lock(|| {})?;
+        self.settle_locked(&lock)?;
+        let found = repo.head()?;
+        if found != *from {
+            let (branch, found) = (found.branch, found.commit);
+            return Err(git::Error::Moved { branch, found }.into());
+        }
+        let changes = lender.diff(from.commit, to)?;
+        let mut diverged = Vec::new();
+        for change in &changes {
+            if ![change.old, change.new].contains(&self.blob_here(&change.path)?) {
+                diverged.push(change.path.clone());
+            }
+        }
+        if !diverged.is_empty() {
+            return Err(Error::Diverged(diverged));
+        }
+        lock.mark().map_err(|source| fs::Error {
+            action: "write",
+            path: self.state.path().join("lock"),
+            source,
+        })?;
+        repo.bring(lender, steps, &tree::max_bytes)?;
+        repo.move_head(from, to, who, why)?;
+        self.show(repo, from.commit, to)?;
+        // The mark only makes the next command look for left-overs: there are none now.
+        let _ = lock.clear();
+        Ok(())
     }
 
     /// What was removed does not come back: its revision is one higher than the highest seen, as its writer meant (W-115).
@@ -139,26 +201,12 @@ impl Store {
             None => vec![head],
         };
         for id in new {
-            self.verify_seal(repo, id)?;
+            if let Err(error) = self.verify_seal(repo, id) {
+                self.check_epoch_of_head(repo, head)?;
+                return Err(error);
+            }
         }
         Ok(())
-    }
-
-    /// One commit's headers and seal (F-080, F-081); when it was made, in seconds since 1970.
-    pub(super) fn verify_seal(&self, repo: &Repo, id: Id) -> Result<i64, Error> {
-        let of_commit = |refusal: Refusal| refusal.of(&id.to_string());
-        let commit = repo.commit(id).map_err(|error| match error {
-            git::Error::Damaged { .. } | git::Error::TooLarge { .. } => {
-                of_commit(Refusal::new(Stage::Seal, error.to_string())).into()
-            }
-            other => Error::from(other),
-        })?;
-        if let Some(foreign) = &commit.foreign {
-            let reason = format!("it has what no commit of vault has: {foreign}");
-            return Err(of_commit(Refusal::new(Stage::Seal, reason)).into());
-        }
-        seal::verify(&commit.raw, &self.epoch).map_err(of_commit)?;
-        Ok(commit.seconds)
     }
 
     /// The newest sealed commit on the way back from the head along first parents, and when it was made, in seconds since
@@ -184,11 +232,7 @@ impl Store {
         let path = Path::new(&change.path);
         let now = match self.dir.stat(path)? {
             Some(stat) if stat.kind != Kind::File => return Ok(false),
-            _ => self
-                .dir
-                .read(path, ENTRY_MAX_BYTES)?
-                .map(|bytes| Repo::blob_id(&bytes))
-                .transpose()?,
+            _ => self.blob_here(&change.path)?,
         };
         if now == change.new {
             return Ok(true);
@@ -203,6 +247,12 @@ impl Store {
         Ok(true)
     }
 
+    /// The blob that a file of the work tree would be; none if there is no such file.
+    pub fn blob_here(&self, path: &str) -> Result<Option<Id>, Error> {
+        let bytes = self.dir.read(Path::new(path), ENTRY_MAX_BYTES)?;
+        Ok(bytes.map(|bytes| Repo::blob_id(&bytes)).transpose()?)
+    }
+
     /// Finishes or drops a staged change of a store without git (W-113).
     fn follow_staged(&self) -> Result<(), Error> {
         if self.dir.stat(Path::new(layout::NEXT))?.is_some() {
@@ -215,7 +265,7 @@ impl Store {
     }
 
     /// Removes the temporary files that a writer which died has left (W-114).
-    fn clean(&self) -> Result<(), Error> {
+    pub(super) fn clean(&self) -> Result<(), Error> {
         for root in [self.path(), self.state.path()] {
             let dir = fs::Dir::open(root)?;
             for found in fs::walk(root, &[layout::GIT])? {
@@ -234,15 +284,24 @@ impl Store {
     }
 }
 
-/// A change to a path that is none of ours is refused before any is followed (F-082).
-fn check_change(change: &Change) -> Result<(), Error> {
-    if change.new.is_none() {
-        return Ok(());
+/// A commit's headers and seal (F-080, F-081).
+pub fn check_seal(id: Id, commit: &Commit, epoch: &Epoch) -> Result<(), Error> {
+    let of_commit = |refusal: Refusal| refusal.of(&id.to_string());
+    if let Some(foreign) = &commit.foreign {
+        let reason = format!("it has what no commit of vault has: {foreign}");
+        return Err(of_commit(Refusal::new(Stage::Seal, reason)).into());
     }
-    let refuse = |reason: &str| Error::from(Refusal::new(Stage::Name, reason).of(&change.path));
-    if change.mode != FILE_MODE {
-        return Err(refuse("it is not a regular file in the commit"));
+    Ok(seal::verify(&commit.raw, epoch).map_err(of_commit)?)
+}
+
+/// What cannot be read for what it is, is refused; what the system said is told as it is.
+pub fn unread(id: Id, error: git::Error, stage: Stage) -> Error {
+    match error {
+        git::Error::Damaged { .. } | git::Error::TooLarge { .. } | git::Error::NotText(_) => {
+            Refusal::new(stage, error.to_string())
+                .of(&id.to_string())
+                .into()
+        }
+        other => other.into(),
     }
-    layout::place_of(&change.path).map_err(refuse)?;
-    Ok(())
 }

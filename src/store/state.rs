@@ -16,7 +16,10 @@ use crate::crypto::sign::parse_fingerprint;
 use crate::format::Epoch;
 use crate::format::Refusal;
 use crate::format::Stage;
+use crate::format::keys::Ended;
 use crate::format::layout;
+use crate::format::members::Role;
+use crate::git::Id;
 use crate::store::Error;
 use crate::sys::fs;
 use crate::sys::fs::Dir;
@@ -39,6 +42,16 @@ pub enum Sight {
     Known,
 }
 
+/// A move to another epoch, as it is remembered until it is finished.
+pub(super) struct Turn {
+    /// The commit that makes it the truth; none in a store without git.
+    pub(super) commit: Option<Id>,
+    /// The epochs before it, as one line.
+    pub(super) past: String,
+    /// The `.vault/format` to pin.
+    pub(super) clear: Vec<u8>,
+}
+
 /// The folder with what is remembered of one store.
 pub struct State {
     path: PathBuf,
@@ -57,6 +70,15 @@ impl State {
         Self {
             path,
             store: store.to_owned(),
+            dir: OnceLock::new(),
+        }
+    }
+
+    /// The same state once more.
+    pub(super) fn again(&self) -> Self {
+        Self {
+            path: self.path.clone(),
+            store: self.store.clone(),
             dir: OnceLock::new(),
         }
     }
@@ -91,8 +113,7 @@ impl State {
                     self.set("pin", clear)?;
                     return Ok(Sight::Known);
                 }
-                let reason = "this device knows the store with other keys: it was replaced, or a new epoch began";
-                Err(Refusal::new(Stage::Pin, reason).of(layout::FORMAT).into())
+                Err(other_keys(&Epoch::parse(&pinned)?, epoch).into())
             }
             // A device that can remember nothing sees every store for the first time, each time.
             None => match self.pin(clear) {
@@ -115,8 +136,11 @@ impl State {
             "pin",
             "path",
             "member",
+            "role",
             "identity",
             "known-keys",
+            "past",
+            "turn",
             "shown",
             "index",
             "folders",
@@ -125,6 +149,7 @@ impl State {
                 dir.remove(Path::new(name))?;
             }
         }
+        fs::remove_tree(&self.path.join("remotes"))?;
         Ok(fs::remove_tree(&self.path.join("revs"))?)
     }
 
@@ -139,6 +164,24 @@ impl State {
             Ok(())
         } else {
             self.set("member", member.as_bytes())
+        }
+    }
+
+    /// What that member may do, by the key file that was verified last.
+    pub fn role(&self) -> Option<Role> {
+        match self.small("role").ok()??.as_slice() {
+            b"writer" => Some(Role::Writer),
+            b"reader" => Some(Role::Reader),
+            _ => None,
+        }
+    }
+
+    /// Remembers what this device's member may do.
+    pub fn set_role(&self, role: Role) -> Result<(), Error> {
+        if self.role() == Some(role) {
+            Ok(())
+        } else {
+            self.set("role", role.word().as_bytes())
         }
     }
 
@@ -165,6 +208,66 @@ impl State {
         self.set("known-keys", &known_keys(epoch, path, bytes))
     }
 
+    /// The epochs before `epoch`, as the key file that was verified last has them.
+    pub fn past(&self, epoch: &Epoch) -> Result<Vec<Ended>, Error> {
+        let text = self.small("past")?.unwrap_or_default();
+        let text = String::from_utf8(text).ok();
+        let past = text.and_then(|text| Ended::parse_list(&text, epoch.number));
+        past.ok_or_else(|| damaged(&self.path.join("past")))
+    }
+
+    /// Remembers the epochs before the pinned one.
+    pub fn set_past<'e>(&self, past: impl Iterator<Item = &'e Ended>) -> Result<(), Error> {
+        let text = Ended::list_text(past);
+        match self.small("past")? {
+            None if text.is_empty() => Ok(()),
+            Some(known) if known == text.as_bytes() => Ok(()),
+            _ => self.set("past", text.as_bytes()),
+        }
+    }
+
+    /// The pinned `.vault/format`.
+    pub fn pinned(&self) -> Result<Option<Vec<u8>>, Error> {
+        self.small("pin")
+    }
+
+    /// The move to another epoch that this device has begun, if there is one.
+    pub(super) fn turn(&self) -> Result<Option<Turn>, Error> {
+        let Some(bytes) = self.small("turn")? else {
+            return Ok(None);
+        };
+        let text = String::from_utf8(bytes).map_err(|_| damaged(&self.path.join("turn")))?;
+        let mut parts = text.splitn(3, '\n');
+        let mut part = || parts.next().unwrap_or_default().to_owned();
+        Ok(Some(Turn {
+            commit: Id::parse(&part()),
+            past: part(),
+            clear: part().into_bytes(),
+        }))
+    }
+
+    /// Remembers a move to another epoch before it happens (W-092).
+    pub(super) fn set_turn(&self, turn: &Turn) -> Result<(), Error> {
+        let commit = turn.commit.map(|id| id.to_string()).unwrap_or_default();
+        let lines = format!("{commit}\n{}\n", turn.past.trim_end());
+        let text = [lines.as_bytes(), &turn.clear].concat();
+        self.set("turn", &text)
+    }
+
+    /// Moves the pin to the epoch of a move that has happened.
+    pub(super) fn finish_turn(&self, turn: &Turn) -> Result<(), Error> {
+        self.set("pin", &turn.clear)?;
+        self.set("past", turn.past.as_bytes())
+    }
+
+    /// Forgets a move to another epoch, which has happened or will not.
+    pub(super) fn clear_turn(&self) -> Result<(), Error> {
+        if let Some(dir) = self.folder()? {
+            dir.remove(Path::new("turn"))?;
+        }
+        Ok(())
+    }
+
     /// The commit that the work tree shows, as hex.
     pub fn shown(&self) -> Result<Option<String>, Error> {
         Ok(self
@@ -175,6 +278,40 @@ impl State {
     /// Remembers the commit that the work tree shows.
     pub fn set_shown(&self, commit: &str) -> Result<(), Error> {
         self.set(SHOWN, commit.as_bytes())
+    }
+
+    /// The head last seen of a remote, and when, in seconds since 1970.
+    pub fn remote(&self, name: &str) -> Result<Option<(Id, i64)>, Error> {
+        let text = self.small(&remote_file(name))?;
+        let text = text.and_then(|bytes| String::from_utf8(bytes).ok());
+        Ok(text.and_then(|text| {
+            let (id, seconds) = text.trim_end().split_once(' ')?;
+            Some((Id::parse(id)?, seconds.parse().ok()?))
+        }))
+    }
+
+    /// Remembers the head last seen of a remote; everything it has is in this store, verified.
+    pub fn set_remote(&self, name: &str, head: Id, seconds: i64) -> Result<(), Error> {
+        self.set(&remote_file(name), format!("{head} {seconds}\n").as_bytes())
+    }
+
+    /// Forgets a remote.
+    pub fn forget_remote(&self, name: &str) -> Result<(), Error> {
+        match self.folder()? {
+            Some(dir) => Ok(dir.remove(Path::new(&remote_file(name)))?),
+            None => Ok(()),
+        }
+    }
+
+    /// Takes the lock of those who talk to remotes. Writing is free meanwhile.
+    pub fn lock_sync(&self, on_wait: impl FnOnce()) -> Result<Lock, Error> {
+        fs::make_private(&self.path)?;
+        Ok(Lock::acquire(&self.path.join("sync.lock"), on_wait)?)
+    }
+
+    /// The folder for what remotes send, until it has been verified.
+    pub fn quarantine(&self) -> PathBuf {
+        self.path.join("quarantine")
     }
 
     /// The highest revision seen of a name; 0 if none was.
@@ -275,9 +412,33 @@ impl State {
     }
 }
 
+/// Why a store that is not the pinned one is refused. Its words are not shown here: they would be copied, not compared.
+pub(super) fn other_keys(pinned: &Epoch, epoch: &Epoch) -> Refusal {
+    let reason = match epoch.number {
+        number if epoch.store != pinned.store => {
+            format!("it is another store than the one this device knows, in its epoch {number}")
+        }
+        number if number > pinned.number => format!(
+            "a new epoch, {number}, began, and this device knows the store in epoch {}",
+            pinned.number
+        ),
+        number => format!(
+            "this device knows the store with other keys, in epoch {}, and not in this epoch {number}",
+            pinned.number
+        ),
+    };
+    Refusal::new(Stage::Pin, reason).of(layout::FORMAT)
+}
+
 /// What is compared to know a key file again: a comparison of bytes costs less than a digest of them.
 fn known_keys(epoch: &Epoch, path: &str, bytes: &[u8]) -> Vec<u8> {
     [epoch.to_text().as_bytes(), path.as_bytes(), b"\n", bytes].concat()
+}
+
+/// A remote's name may be anything that git takes, so its file is called by the digest.
+fn remote_file(name: &str) -> String {
+    let digest = digest_hex(name.as_bytes());
+    format!("remotes/{}", digest.get(..24).unwrap_or(&digest))
 }
 
 /// Revisions lie in 256 files, so that looking one up, or raising it, does not read them all.

@@ -5,7 +5,6 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
-use crate::format::ENTRY_MAX_BYTES;
 use crate::format::Header;
 use crate::format::Name;
 use crate::format::Refusal;
@@ -13,6 +12,7 @@ use crate::format::Stage;
 use crate::format::document::Domain;
 use crate::format::header::whole_seconds;
 use crate::format::layout;
+use crate::format::layout::Place;
 use crate::git::Head;
 use crate::git::Id;
 use crate::git::Ident;
@@ -34,7 +34,7 @@ type Siblings = BTreeMap<String, String>;
 
 /// A change being prepared, under the writers' lock. Dropped without `commit`, nothing has happened.
 pub struct Writer<'s> {
-    store: &'s Store,
+    pub(super) store: &'s Store,
     keeper: &'s dyn Keeper,
     lock: Lock,
     now: Timestamp,
@@ -42,6 +42,10 @@ pub struct Writer<'s> {
     changes: BTreeMap<String, Option<Vec<u8>>>,
     headers: Vec<Header>,
     revs: BTreeMap<String, u64>,
+    /// A second parent of the commit.
+    merged: Option<Id>,
+    /// A head made by hand that the commit takes the place of, and the sealed commit that it is made on.
+    over: Option<(Head, Id)>,
     /// What finishing an earlier change has found.
     pub settled: Settled,
 }
@@ -65,8 +69,42 @@ impl Store {
         let author = self.repo.is_some().then(author);
         let lock = self.state.lock(on_wait)?;
         let settled = self.settle_locked(&lock)?;
-        let (changes, headers, revs) = (BTreeMap::new(), Vec::new(), BTreeMap::new());
+        self.check_current()?;
         Ok(Writer {
+            settled,
+            ..self.begin(keeper, now, (lock, author))
+        })
+    }
+
+    /// The same over a head that was made by hand and is not followed: the commit takes its place, on `base`, the newest
+    /// sealed commit below it.
+    pub fn writer_over<'s>(
+        &'s self,
+        keeper: &'s dyn Keeper,
+        now: Timestamp,
+        author: impl FnOnce() -> Author,
+        (head, base): (&Head, Id),
+        on_wait: impl FnOnce(),
+    ) -> Result<Writer<'s>, Error> {
+        if !keeper.can_write() {
+            return Err(Error::ReadOnly);
+        }
+        let author = self.repo.is_some().then(author);
+        let lock = self.state.lock(on_wait)?;
+        Ok(Writer {
+            over: Some((head.clone(), base)),
+            ..self.begin(keeper, now, (lock, author))
+        })
+    }
+
+    fn begin<'s>(
+        &'s self,
+        keeper: &'s dyn Keeper,
+        now: Timestamp,
+        (lock, author): (Lock, Option<Author>),
+    ) -> Writer<'s> {
+        let (changes, headers, revs) = (BTreeMap::new(), Vec::new(), BTreeMap::new());
+        Writer {
             store: self,
             keeper,
             lock,
@@ -75,8 +113,10 @@ impl Store {
             changes,
             headers,
             revs,
-            settled,
-        })
+            merged: None,
+            over: None,
+            settled: Settled::default(),
+        }
     }
 }
 
@@ -84,7 +124,7 @@ impl Writer<'_> {
     /// Adds or replaces an entry. The header's `rev` and `modified` are set here (W-050).
     pub fn put(&mut self, name: &Name, header: Header, secret: &Secret) -> Result<u64, Error> {
         self.check_clash(name)?;
-        let rev = self.next_rev(name, header.rev)?;
+        let rev = self.next_rev(name.as_str(), header.rev)?;
         let header = Header {
             name: name.to_string(),
             rev,
@@ -102,7 +142,7 @@ impl Writer<'_> {
     pub fn put_all(&mut self, entries: Vec<(Name, Header, Secret)>) -> Result<(), Error> {
         let mut ready = Vec::with_capacity(entries.len());
         for (name, header, secret) in entries {
-            let rev = self.next_rev(&name, header.rev)?;
+            let rev = self.next_rev(name.as_str(), header.rev)?;
             let modified = Some(whole_seconds(self.now));
             ready.push((
                 Header {
@@ -128,9 +168,44 @@ impl Writer<'_> {
         Ok(())
     }
 
+    /// Makes the commit a merge with another one, whose objects are the store's already or will be before `commit`.
+    pub fn merge_with(&mut self, other: Id) {
+        self.merged = Some(other);
+    }
+
+    /// Adds or replaces an entry as it is, but for its revision, which is raised above what was seen of the name.
+    pub fn put_as_is(&mut self, name: &Name, header: Header, secret: &Secret) -> Result<(), Error> {
+        let rev = self.next_rev(name.as_str(), header.rev)?;
+        let header = Header {
+            name: name.to_string(),
+            rev,
+            ..header
+        };
+        let file = self.keeper.make(&header.to_text(), secret, Domain::Entry)?;
+        self.changes.insert(layout::path_of(name), Some(file));
+        self.revs.insert(name.to_string(), rev);
+        self.headers.push(header);
+        Ok(())
+    }
+
+    /// Puts verified bytes at a path, or takes the file away; an entry that goes leaves its revision behind (W-115).
+    pub fn place(&mut self, path: &str, bytes: Option<Vec<u8>>) -> Result<(), Error> {
+        if let (None, Ok(Place::Entry(name))) = (&bytes, layout::place_of(path)) {
+            let rev = self.next_rev(name.as_str(), 0)?;
+            self.revs.insert(name.to_string(), rev);
+        }
+        self.changes.insert(path.to_owned(), bytes);
+        Ok(())
+    }
+
+    /// Remembers that this revision of the member list has been written.
+    pub fn saw_members(&mut self, rev: u64) {
+        self.revs.insert(layout::MEMBERS.to_owned(), rev);
+    }
+
     /// Removes an entry; its revision stays remembered, one higher, so that the old file is refused (W-115).
     pub fn remove(&mut self, name: &Name, rev: u64) -> Result<(), Error> {
-        let rev = self.next_rev(name, rev)?;
+        let rev = self.next_rev(name.as_str(), rev)?;
         self.changes.insert(layout::path_of(name), None);
         self.revs.insert(name.to_string(), rev);
         Ok(())
@@ -138,7 +213,7 @@ impl Writer<'_> {
 
     /// Makes the change the truth, then brings the work tree and the local state after it.
     pub fn commit(mut self, message: &str) -> Result<Option<Id>, Error> {
-        if self.changes.is_empty() {
+        if self.changes.is_empty() && self.merged.is_none() && self.over.is_none() {
             return Ok(None);
         }
         self.lock.mark().map_err(|source| fs::Error {
@@ -165,8 +240,12 @@ impl Writer<'_> {
         changes: &BTreeMap<String, Option<Vec<u8>>>,
         message: &str,
     ) -> Result<Id, Error> {
-        let head = repo.head()?;
-        self.check_diverged(repo, &head, changes)?;
+        let head = match &self.over {
+            Some((head, _)) => head.clone(),
+            None => repo.head()?,
+        };
+        let base = self.over.as_ref().map(|(_, base)| *base).or(head.commit);
+        self.check_diverged(repo, (head.commit, base), changes)?;
         let mut edits = Vec::with_capacity(changes.len());
         for (path, content) in changes {
             let id = content
@@ -175,8 +254,8 @@ impl Writer<'_> {
                 .transpose()?;
             edits.push((path.clone(), id));
         }
-        let tree = repo.edit_tree(head.commit, &edits)?;
-        let parents: Vec<Id> = head.commit.into_iter().collect();
+        let tree = repo.edit_tree(base, &edits)?;
+        let parents: Vec<Id> = base.into_iter().chain(self.merged).collect();
         let author = self.author.take().map_or_else(
             || Ident::new("", "", self.now.as_second(), 0),
             |author| author.at(self.now),
@@ -184,6 +263,12 @@ impl Writer<'_> {
         let raw = commit_text(&tree, &parents, &author, message);
         let commit = repo.write_commit(&self.keeper.seal(&raw)?)?;
         repo.move_head(&head, commit, &author, message)?;
+        if self.over.is_some() {
+            // The work tree shows what was made by hand, in part or as a whole.
+            self.store.show(repo, head.commit, commit)?;
+            self.raise()?;
+            return Ok(commit);
+        }
         // What goes is gone first: where case does not count, a name that only changes its case is one file.
         let (going, coming): (Vec<_>, Vec<_>) =
             changes.iter().partition(|(_, content)| content.is_none());
@@ -221,23 +306,22 @@ impl Writer<'_> {
         self.store.state.raise_revs(&revs)
     }
 
-    /// A file that differs from the commit is somebody's work and is not overwritten.
+    /// A file that differs from the commit, or from both where one was made by hand, is somebody's work and is not
+    /// overwritten.
     fn check_diverged(
         &self,
         repo: &Repo,
-        head: &Head,
+        (head, base): (Option<Id>, Option<Id>),
         changes: &BTreeMap<String, Option<Vec<u8>>>,
     ) -> Result<(), Error> {
         let mut diverged = Vec::new();
         for path in changes.keys() {
-            let bytes = self.store.dir.read(Path::new(path), ENTRY_MAX_BYTES)?;
-            let now = bytes.map(|bytes| Repo::blob_id(&bytes)).transpose()?;
-            let committed = head
-                .commit
-                .map(|commit| repo.blob_at(commit, path))
-                .transpose()?
-                .flatten();
-            if now != committed {
+            let now = self.store.blob_here(path)?;
+            let in_commit = |commit: Option<Id>| {
+                let blob = commit.map(|commit| repo.blob_at(commit, path));
+                Ok::<_, Error>(blob.transpose()?.flatten())
+            };
+            if now != in_commit(head)? && (head == base || now != in_commit(base)?) {
                 diverged.push(path.clone());
             }
         }
@@ -248,24 +332,21 @@ impl Writer<'_> {
         }
     }
 
-    fn next_rev(&self, name: &Name, current: u64) -> Result<u64, Error> {
-        let queued = self.revs.get(name.as_str()).copied().unwrap_or(0);
-        let highest = self
-            .store
-            .state
-            .rev(name.as_str())?
-            .max(current)
-            .max(queued);
-        // One more would be a number that no reader takes: the entry would be written and lost.
-        highest
-            .checked_add(1)
-            .filter(|next| i64::try_from(*next).is_ok())
-            .ok_or_else(|| {
-                let reason = "its revision is the highest there can be";
-                Refusal::new(Stage::Revision, reason)
-                    .of(name.as_str())
-                    .into()
-            })
+    /// The next revision of a name, or of the member list.
+    pub(super) fn next_rev(&self, name: &str, current: u64) -> Result<u64, Error> {
+        let queued = self.revs.get(name).copied().unwrap_or(0);
+        let highest = self.store.state.rev(name)?.max(current).max(queued);
+        rev_after(name, highest)
+    }
+
+    /// Adds one of the store's own files to the change, or takes it out.
+    pub(super) fn put_own(&mut self, path: String, content: Option<Vec<u8>>) {
+        self.changes.insert(path, content);
+    }
+
+    /// Remembers a revision with the change.
+    pub(super) fn saw(&mut self, name: &str, rev: u64) {
+        self.revs.insert(name.to_owned(), rev);
     }
 
     fn check_clash(&self, name: &Name) -> Result<(), Error> {
@@ -361,6 +442,17 @@ impl Writer<'_> {
     }
 }
 
+/// One more than the highest revision seen.
+pub fn rev_after(name: &str, highest: u64) -> Result<u64, Error> {
+    // One more would be a number that no reader takes: the entry would be written and lost.
+    let next = highest.checked_add(1);
+    next.filter(|next| i64::try_from(*next).is_ok())
+        .ok_or_else(|| {
+            let reason = "its revision is the highest there can be";
+            Refusal::new(Stage::Revision, reason).of(name).into()
+        })
+}
+
 impl Store {
     /// Brings one path of the work tree to its new state.
     fn apply(&self, path: &str, content: Option<&[u8]>) -> Result<(), Error> {
@@ -385,7 +477,10 @@ const PATHS_MAX_BYTES: u64 = 256 << 20;
 
 impl Staged {
     /// Writes everything beside, then makes it the truth with one rename.
-    fn write(dir: &Dir, changes: BTreeMap<String, Option<Vec<u8>>>) -> Result<Self, Error> {
+    pub(super) fn write(
+        dir: &Dir,
+        changes: BTreeMap<String, Option<Vec<u8>>>,
+    ) -> Result<Self, Error> {
         fs::remove_tree(&dir.path().join(layout::NEXT_TEMP))?;
         let temp = Path::new(layout::NEXT_TEMP);
         let mut lines = Vec::with_capacity(changes.len());

@@ -147,7 +147,7 @@ impl Device {
     ) -> Result<agevault::format::keys::KeyFile, Refused> {
         let identity = case.identity.as_deref().unwrap_or("keys/laptop.txt");
         let source = Source::File(root().join(identity));
-        session::unlock(&self.env, store, &source).map_err(|error| refused("keys", error))
+        session::open_keys(&self.env, store, &source).map_err(|error| refused("keys", error))
     }
 
     /// Reads what the case names, in the order of section 9.
@@ -224,8 +224,7 @@ fn learned(device: &Device, case: &Case) -> Result<Value, Refused> {
     let store = device.open()?;
     let keys = device.unlock(&store, case)?;
     let past: Vec<Value> = keys
-        .past
-        .iter()
+        .ended()
         .map(|past| json!({"epoch": past.number, "writer": past.writer.to_string(), "last": past.last}))
         .collect();
     let members = store

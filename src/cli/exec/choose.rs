@@ -11,12 +11,12 @@ use crate::exec::plan::Plan;
 use crate::exec::plan::Wanted;
 use crate::format::Header;
 use crate::format::Name;
-use crate::format::keys::KeyFile;
 use crate::policy::select::DEFAULT_PROFILE;
 use crate::policy::select::Filter;
 use crate::policy::variable;
 use crate::store;
 use crate::store::Entry;
+use crate::store::keeper::Keeper;
 use crate::sys::fs;
 
 /// From this many entries on, opening them is shared among the cores.
@@ -103,7 +103,7 @@ impl Asked {
 /// Opens what is asked for by name, and what the filter accepts. The index finds candidates; the verified headers decide.
 fn collect(
     opened: &Opened,
-    keys: &KeyFile,
+    keys: &dyn Keeper,
     asked: &[&Asked],
     filter: Option<&Filter>,
 ) -> Result<Vec<Wanted>, Failure> {
@@ -140,7 +140,7 @@ fn collect(
 }
 
 /// The names that the index, brought up to date, has for a filter.
-fn candidates(opened: &Opened, keys: &KeyFile, filter: &Filter) -> Result<Vec<Name>, Failure> {
+fn candidates(opened: &Opened, keys: &dyn Keeper, filter: &Filter) -> Result<Vec<Name>, Failure> {
     let mut catalogue = opened.store.catalogue()?;
     let is_in_folder = |name: &Name| {
         filter

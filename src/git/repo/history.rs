@@ -15,6 +15,12 @@ use crate::git::repo::Repo;
 /// The most commits that one walk reads.
 const WALK_MAX: usize = 2_000_000;
 
+/// Marks of a commit while a common one is looked for: the sides that have it.
+const ONE: u8 = 1;
+const OTHER: u8 = 2;
+/// Below a commit that both have.
+const BELOW: u8 = 4;
+
 /// What a walk knows of a commit.
 struct Seen {
     parents: Vec<Id>,
@@ -44,9 +50,9 @@ impl Repo {
         Ok(false)
     }
 
-    /// The commits that `from` has and `until` has not, each before its parents, newer ones first. With `until` they are
-    /// never too few; where clocks were wrong there may be some that `until` has too.
-    pub fn walk(&self, from: Id, until: Option<Id>) -> Result<Vec<Id>, Error> {
+    /// The commits that `from` has and none of `until` has, each before its parents, newer ones first. With `until` they
+    /// are never too few; where clocks were wrong there may be some that `until` has too.
+    pub fn walk(&self, from: Id, until: impl IntoIterator<Item = Id>) -> Result<Vec<Id>, Error> {
         let mut seen: BTreeMap<Id, Seen> = BTreeMap::new();
         // By time; with the mark it is pushed for, and what has been read of it.
         let mut next = BinaryHeap::new();
@@ -55,7 +61,7 @@ impl Repo {
                 .map(|commit| (commit.seconds, id, old, commit.parents))
         };
         next.push(read(from, false)?);
-        if let Some(until) = until {
+        for until in until {
             next.push(read(until, true)?);
         }
         let mut new_left = 1_usize;
@@ -87,6 +93,43 @@ impl Repo {
         }
         seen.retain(|_, seen| is_new(seen));
         Ok(children_first(from, &seen))
+    }
+
+    /// The newest commit that both have, or that is both; none if their histories never met. Of several that do not descend
+    /// from one another, one.
+    pub fn common(&self, one: Id, other: Id) -> Result<Option<Id>, Error> {
+        let mut seen: BTreeMap<Id, u8> = BTreeMap::new();
+        let mut next = BinaryHeap::new();
+        for (id, side) in [(one, ONE), (other, OTHER)] {
+            next.push((self.commit(id)?.seconds, id, side));
+        }
+        let mut met = Vec::new();
+        // How many of those that wait are not below a meeting.
+        let mut open = 2_usize;
+        while let Some((_, id, marks)) = next.pop() {
+            open -= usize::from(marks & BELOW == 0);
+            let known = seen.entry(id).or_default();
+            if *known | marks == *known {
+                continue;
+            }
+            *known |= marks;
+            let mut marks = *known;
+            if marks == ONE | OTHER {
+                met.push(id);
+                marks |= BELOW;
+            }
+            for parent in self.commit(id)?.parents {
+                next.push((self.commit(parent)?.seconds, parent, marks));
+                open += usize::from(marks & BELOW == 0);
+            }
+            check_count(seen.len())?;
+            // One place where they met, and nothing but what lies below it is left.
+            if open == 0 && met.len() == 1 {
+                break;
+            }
+        }
+        met.retain(|id| seen.get(id).is_some_and(|marks| marks & BELOW == 0));
+        Ok(met.first().copied())
     }
 
     /// The newest commits below `from` that change a path, at most `limit` of them, newest first.

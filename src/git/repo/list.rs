@@ -38,6 +38,15 @@ pub struct Change {
     pub mode: u32,
 }
 
+/// How two trees differ.
+#[derive(Debug, Default)]
+pub(super) struct Difference {
+    /// The files.
+    pub(super) changes: Vec<Change>,
+    /// The folders of the new tree that the old one does not have in the same place.
+    pub(super) trees: Vec<Id>,
+}
+
 impl Repo {
     /// The blob at a path of a commit; none if there is none, or not a file of mode 100644.
     pub fn blob_at(&self, commit: Id, path: &str) -> Result<Option<Id>, Error> {
@@ -100,17 +109,21 @@ impl Repo {
 
     /// What changes from one commit, or from nothing, to another; sorted by path. Folders that are equal are not read.
     pub fn diff(&self, old: Option<Id>, new: Id) -> Result<Vec<Change>, Error> {
-        let old = old
-            .map(|commit| self.commit(commit))
-            .transpose()?
-            .map(|commit| commit.tree);
-        let new = self.commit(new)?.tree;
-        let mut changes = Vec::new();
+        let old = old.map(|commit| self.commit(commit)).transpose()?;
+        let old = old.map(|commit| commit.tree);
+        Ok(self.diff_trees(old, self.commit(new)?.tree)?.changes)
+    }
+
+    /// The same for the trees themselves, with the folders that are new.
+    pub(super) fn diff_trees(&self, old: Option<Id>, new: Id) -> Result<Difference, Error> {
+        let mut found = Difference::default();
         if old != Some(new) {
-            self.diff_folder((old, Some(new)), "", 0, &mut changes)?;
+            self.diff_folder((old, Some(new)), "", 0, &mut found)?;
         }
-        changes.sort_by(|one, other| one.path.cmp(&other.path));
-        Ok(changes)
+        found
+            .changes
+            .sort_by(|one, other| one.path.cmp(&other.path));
+        Ok(found)
     }
 
     /// Compares two folders.
@@ -119,7 +132,7 @@ impl Repo {
         (old, new): (Option<Id>, Option<Id>),
         prefix: &str,
         depth: usize,
-        changes: &mut Vec<Change>,
+        found: &mut Difference,
     ) -> Result<(), Error> {
         let mut names: BTreeMap<Vec<u8>, (Option<Entry>, Option<Entry>)> = BTreeMap::new();
         if let Some(old) = old {
@@ -130,6 +143,7 @@ impl Repo {
         }
         if let Some(new) = new {
             check_depth(new, depth)?;
+            found.trees.push(new);
             for entry in self.tree(new)? {
                 let name = entry.name.clone();
                 names.entry(name).or_default().1 = Some(entry);
@@ -145,19 +159,19 @@ impl Repo {
             };
             let folders = (folder(&old), folder(&new));
             if folders != (None, None) {
-                self.diff_folder(folders, &path, depth + 1, changes)?;
+                self.diff_folder(folders, &path, depth + 1, found)?;
             }
             let (old, new) = (old.filter(is_file), new.filter(is_file));
             if let Some(mode) = new.as_ref().or(old.as_ref()).map(|entry| entry.mode) {
                 let (old, new) = (old.map(|entry| entry.id), new.map(|entry| entry.id));
-                changes.push(Change {
+                found.changes.push(Change {
                     path,
                     old,
                     new,
                     mode,
                 });
             }
-            if changes.len() > FILES_MAX {
+            if found.changes.len() > FILES_MAX {
                 return Err(Error::damaged(
                     format!("folder \"{prefix}\""),
                     "too many files",

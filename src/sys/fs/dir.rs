@@ -106,6 +106,70 @@ impl Dir {
         put(&folder, name, bytes, Over::Replace).map_err(err)
     }
 
+    /// The same for many files. A great many reach the disk together, and only then get their names.
+    pub fn replace_all(&self, files: &[(&Path, &[u8])]) -> Result<()> {
+        if files.len() < TOGETHER_FROM || !cfg!(target_os = "linux") {
+            let mut files = files.iter();
+            return files.try_for_each(|(below, bytes)| self.replace(below, bytes));
+        }
+        let written = super::parallel(files, TOGETHER_FROM, |(below, bytes)| {
+            let whole = self.path.join(below);
+            let err = |e| fail("write", &whole, e);
+            let (folder, _) = self.make_parent(below).map_err(err)?;
+            let temp = write_beside(&folder, bytes).map_err(err)?;
+            Ok(below.with_file_name(temp))
+        });
+        let done = self.name_all(files, &written);
+        if done.is_err() {
+            for temp in written.iter().flatten() {
+                let _ = self.unlink(temp);
+            }
+        }
+        done.and_then(|()| written.into_iter().try_for_each(|one| one.map(drop)))
+    }
+
+    /// Gives written files their names, if all are written: what was there is replaced.
+    fn name_all(&self, files: &[(&Path, &[u8])], written: &[Result<PathBuf>]) -> Result<()> {
+        let temps: Option<Vec<&PathBuf>> = written.iter().map(|one| one.as_ref().ok()).collect();
+        let Some(temps) = temps else {
+            return Ok(());
+        };
+        self.flush_all()?;
+        let pairs: Vec<_> = temps.into_iter().zip(files).collect();
+        let named = super::parallel(&pairs, TOGETHER_FROM, |(temp, (below, _))| {
+            let whole = self.path.join(below);
+            let err = |e| fail("write", &whole, e);
+            let name = below.file_name().unwrap_or_default();
+            match self.parent(temp).map_err(err)? {
+                Some((folder, temp)) => rustix::fs::renameat(&folder, temp, &folder, name)
+                    .map_err(|errno| err(errno.into())),
+                None => Err(err(io::ErrorKind::NotFound.into())),
+            }
+        });
+        named.into_iter().collect::<Result<Vec<()>>>()?;
+        self.flush_all()
+    }
+
+    /// Brings everything on this folder's file system to the disk.
+    #[cfg(target_os = "linux")]
+    fn flush_all(&self) -> Result<()> {
+        let flushed = rustix::fs::syncfs(&self.fd);
+        flushed.map_err(|errno| fail("flush", &self.path, errno.into()))
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn flush_all(&self) -> Result<()> {
+        let flushed = rustix::fs::fsync(&self.fd);
+        flushed.map_err(|errno| fail("flush", &self.path, errno.into()))
+    }
+
+    fn unlink(&self, below: &Path) -> io::Result<()> {
+        if let Some((folder, name)) = self.parent(below)? {
+            rustix::fs::unlinkat(&folder, name, AtFlags::empty())?;
+        }
+        Ok(())
+    }
+
     /// Makes a private file that must not be there yet; else `AlreadyExists`, and nothing changes.
     pub fn create(&self, below: &Path, bytes: &[u8]) -> Result<()> {
         let whole = self.path.join(below);
@@ -269,6 +333,9 @@ const FOLDER: OFlags = OFlags::RDONLY
     .union(OFlags::DIRECTORY)
     .union(OFlags::CLOEXEC);
 
+/// From this many files on, one flush of the file system is cheaper than one a file.
+const TOGETHER_FROM: usize = 16;
+
 #[derive(Clone, Copy)]
 enum Over {
     Replace,
@@ -296,6 +363,18 @@ fn put(folder: &Folder<'_>, name: &Path, bytes: &[u8], over: Over) -> io::Result
         return Err(error);
     }
     Ok(rustix::fs::fsync(folder)?)
+}
+
+/// Writes a temporary file; its name. It need not have reached the disk.
+fn write_beside(folder: &Folder<'_>, bytes: &[u8]) -> io::Result<String> {
+    let temp = temp_name()?;
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let fd = rustix::fs::openat(folder, &temp, flags, Mode::RUSR | Mode::WUSR)?;
+    if let Err(error) = File::from(fd).write_all(bytes) {
+        let _ = rustix::fs::unlinkat(folder, &temp, AtFlags::empty());
+        return Err(error);
+    }
+    Ok(temp)
 }
 
 /// A new name for a temporary file: the prefix and 16 hex digits.

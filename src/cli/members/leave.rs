@@ -1,0 +1,214 @@
+//! `vault members remove` and `rotate-key`: a new epoch, and which entries are to be replaced because of who left.
+
+use jiff::Timestamp;
+use serde_json::Value;
+use serde_json::json;
+
+use crate::cli::Outcome;
+use crate::cli::complete;
+use crate::cli::context::Context;
+use crate::cli::context::Opened;
+use crate::cli::failure::Failure;
+use crate::cli::members::entries;
+use crate::cli::members::members;
+use crate::cli::ui::Style;
+use crate::cli::view;
+use crate::format::Header;
+use crate::format::expiry;
+use crate::format::keys::KeyFile;
+use crate::store::people::Unfit;
+use crate::store::turn::Renewal;
+use crate::store::turn::Renewed;
+
+/// Arguments of `members remove`.
+#[derive(clap::Args, Debug)]
+pub(super) struct Remove {
+    /// The member
+    #[arg(add = complete::members())]
+    name: String,
+    /// Remove this device's own member without asking
+    #[arg(short, long)]
+    force: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Remove {
+    pub(super) fn run(self, cx: &mut Context) -> Outcome {
+        let opened = cx.open(None)?;
+        let keys = cx.open_keys(&opened)?;
+        let list = members(&opened, &keys)?;
+        if !list.iter().any(|member| member.name == self.name) {
+            let names = list.into_iter().map(|member| member.name).collect();
+            return Err(Unfit::Unknown(self.name, names).into());
+        }
+        if self.name == keys.member && !self.force {
+            may_leave(cx, &self.name)?;
+        }
+        let renewed = renew(cx, &opened, &keys, Some(&self.name))?;
+        let exposed = exposed(&renewed.headers, cx.env.now);
+        if self.json {
+            let value = json(&renewed, Some((&self.name, &exposed)));
+            view::print_json(&mut cx.ui, &value);
+            return Ok(0);
+        }
+        cx.ui.say(&format!("removed the member \"{}\"", self.name));
+        tell(cx, &opened, &renewed);
+        print_exposed(cx, &self.name, &exposed);
+        Ok(0)
+    }
+}
+
+/// Makes new keys.
+pub(super) fn rotate(cx: &mut Context, json: bool) -> Outcome {
+    let opened = cx.open(None)?;
+    let keys = cx.open_keys(&opened)?;
+    let renewed = renew(cx, &opened, &keys, None)?;
+    if json {
+        view::print_json(&mut cx.ui, &self::json(&renewed, None));
+    } else {
+        tell(cx, &opened, &renewed);
+        cx.ui.say("whoever knew the keys before keeps what could be read with them: replace those secrets");
+    }
+    Ok(0)
+}
+
+/// Whoever removes its own member cannot open the store afterwards.
+fn may_leave(cx: &Context, name: &str) -> Result<(), Failure> {
+    let question = format!(
+        "\"{name}\" is this device's own member, which could not open the store any more. Remove it?"
+    );
+    match cx.confirm(&question)? {
+        Some(true) => Ok(()),
+        Some(false) => Err(Failure::failed("nothing is changed")),
+        None => Err(Failure::failed(format!(
+            "\"{name}\" is this device's own member, which could not open the store any more"
+        ))
+        .hint("remove it all the same with -f")),
+    }
+}
+
+fn renew(
+    cx: &Context,
+    opened: &Opened,
+    keys: &KeyFile,
+    remove: Option<&str>,
+) -> Result<Renewed, Failure> {
+    let store = &opened.store;
+    let progress = |done: usize, all: usize| cx.ui.progress_of("encrypted anew", done, all);
+    let plan = Renewal {
+        remove,
+        now: cx.env.now,
+        progress: &progress,
+    };
+    let on_wait = || cx.ui.say("waiting for another vault to finish writing");
+    let renewed = store.renew(keys, &plan, || cx.author(store), on_wait);
+    cx.ui.progress("");
+    Ok(renewed?)
+}
+
+/// What there is now, and what the other devices have to do.
+fn tell(cx: &Context, opened: &Opened, renewed: &Renewed) {
+    let epoch = &renewed.keys.epoch;
+    let words = epoch.fingerprint();
+    let count = entries(renewed.headers.len());
+    cx.ui.say(&format!(
+        "epoch {} has begun, with new keys: {count} encrypted anew",
+        epoch.number
+    ));
+    cx.ui.say(&format!("fingerprint: {words}"));
+    if opened.store.repo.is_some() {
+        cx.ui.say(&format!(
+            "push it with vault sync; then on every other device, with these words: vault trust {words}"
+        ));
+    } else {
+        cx.ui.say(&format!(
+            "on every other device, with these words: vault trust {words}"
+        ));
+    }
+}
+
+/// The entries that are still valid, those that end soonest first; what never ends comes last.
+fn exposed(headers: &[Header], now: Timestamp) -> Vec<&Header> {
+    let mut valid: Vec<&Header> = headers.iter().filter(|one| !one.is_expired(now)).collect();
+    valid.sort_by(|a, b| {
+        let end = |header: &Header| (header.expires.is_none(), header.expires);
+        (end(a), &a.name).cmp(&(end(b), &b.name))
+    });
+    valid
+}
+
+fn print_exposed(cx: &mut Context, member: &str, exposed: &[&Header]) {
+    if exposed.is_empty() {
+        cx.ui.say(&format!(
+            "\"{member}\" could read nothing that is still valid"
+        ));
+        return;
+    }
+    let count = entries(exposed.len());
+    cx.ui.say(&format!(
+        "\"{member}\" could read {count} still valid: replace them, these first"
+    ));
+    let width = exposed.iter().map(|one| one.name.chars().count()).max();
+    for header in exposed {
+        let name = format!("{:<width$}", header.name, width = width.unwrap_or(0));
+        let name = cx.ui.paint(&name, Style::Bold).into_owned();
+        let mut words = vec![match header.expires {
+            Some(end) => format!("expires {}", expiry::distance(end, cx.env.now)),
+            None => "never expires".to_owned(),
+        }];
+        words.push(header.kind().to_owned());
+        words.extend(header.provider.clone());
+        let rest = cx.ui.paint(&words.join("  "), Style::Plain).into_owned();
+        cx.ui.line(&format!("{name}  {rest}"));
+    }
+}
+
+fn json(renewed: &Renewed, left: Option<(&str, &[&Header])>) -> Value {
+    let one = |header: &&Header| {
+        json!({
+            "name": header.name,
+            "kind": header.kind(),
+            "provider": header.provider,
+            "url": header.url,
+            "scopes": header.scopes,
+            "expires": header.expires.map(|end| end.to_string()),
+        })
+    };
+    let epoch = &renewed.keys.epoch;
+    json!({
+        "epoch": epoch.number,
+        "fingerprint": epoch.fingerprint(),
+        "entries": renewed.headers.len(),
+        "removed": left.map(|(name, _)| name),
+        "exposed": left.map(|(_, exposed)| exposed.iter().map(one).collect::<Vec<_>>()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_ends_soonest_comes_first_and_what_is_over_not_at_all() {
+        let now: Timestamp = "2027-01-01T00:00:00Z".parse().unwrap();
+        let header = |name: &str, expires: Option<&str>| Header {
+            name: name.to_owned(),
+            expires: expires.map(|text| text.parse().unwrap()),
+            ..Header::default()
+        };
+        let headers = [
+            header("never", None),
+            header("late", Some("2028-01-01T00:00:00Z")),
+            header("over", Some("2027-01-01T00:00:00Z")),
+            header("also-never", None),
+            header("soon", Some("2027-01-02T00:00:00Z")),
+        ];
+        let names: Vec<_> = exposed(&headers, now)
+            .into_iter()
+            .map(|one| one.name.as_str())
+            .collect();
+        assert_eq!(names, ["soon", "late", "also-never", "never"]);
+    }
+}

@@ -1,0 +1,177 @@
+//! What is asked of commits that come from elsewhere, in this order: that they descend from what was seen (F-083), that they are
+//! of the pinned keys (F-070), that each is sealed (F-080, F-081), and that their trees hold nothing but a store (F-082 to
+//! F-085). None of it needs the keys.
+
+use crate::format::Epoch;
+use crate::format::FORMAT_MAX_BYTES;
+use crate::format::Header;
+use crate::format::Refusal;
+use crate::format::Stage;
+use crate::format::document::Domain;
+use crate::format::layout;
+use crate::format::layout::Place;
+use crate::git;
+use crate::git::Change;
+use crate::git::Id;
+use crate::git::Repo;
+use crate::git::Step;
+use crate::store;
+use crate::store::Store;
+use crate::store::check_seal;
+use crate::store::keeper::Keeper;
+use crate::store::tree;
+use crate::store::unread;
+use crate::sync::Error;
+use crate::sync::Fetched;
+use crate::sync::remote::repo;
+use crate::sys::fs;
+
+/// From this many commits on, verifying is shared among the cores.
+const PARALLEL_FROM: usize = 8;
+
+/// Whether a fetched head may be followed: everything that is asked while locked. `accepted` is a head that the person has
+/// named as one that need not descend from the last one seen. Gives the new commits, children first.
+pub fn check(store: &Store, fetched: &Fetched, accepted: Option<&str>) -> Result<Vec<Step>, Error> {
+    let accepted = accepted.zip(fetched.head);
+    let is_accepted = accepted.is_some_and(|(hex, head)| head.to_string().starts_with(hex));
+    if !is_accepted {
+        check_descent(fetched)?;
+    }
+    let Some(head) = fetched.head else {
+        return Ok(Vec::new());
+    };
+    check_epoch(store, &fetched.repo, head)?;
+    let own = repo(store)?.head()?.commit;
+    let seen = fetched.seen.filter(|id| fetched.repo.commit(*id).is_ok());
+    let known: Vec<Id> = own.into_iter().chain(seen).collect();
+    let steps = verify(&fetched.repo, &known, head, &|_| &store.epoch)?;
+    tree::check_clashes(
+        fetched
+            .repo
+            .files(head)?
+            .iter()
+            .map(|file| file.path.as_str()),
+    )?;
+    Ok(steps)
+}
+
+/// The head descends from the one last seen of this remote (F-083).
+fn check_descent(fetched: &Fetched) -> Result<(), Error> {
+    let Some(seen) = fetched.seen else {
+        return Ok(());
+    };
+    let reason = match fetched.head {
+        Some(head) if fetched.repo.is_ancestor(seen, head)? => return Ok(()),
+        Some(_) => {
+            format!("it was rewound or rewritten: it does not descend from {seen}, last seen there")
+        }
+        None => format!("its branch is gone, {seen} was last seen there"),
+    };
+    let refusal = Refusal::new(Stage::Descent, reason).of(&fetched.remote.name);
+    Err(Error::Rewound {
+        refusal,
+        head: fetched.head,
+    })
+}
+
+/// The head is of the store and the epoch that this device has pinned (F-070).
+fn check_epoch(store: &Store, repo: &Repo, head: Id) -> Result<(), Error> {
+    let missing = || Refusal::new(Stage::Version, "it is missing").of(layout::FORMAT);
+    let unread = |error| unread(head, error, Stage::Seal);
+    let blob = repo.blob_at(head, layout::FORMAT).map_err(unread)?;
+    let clear = match repo.blob(blob.ok_or_else(missing)?, FORMAT_MAX_BYTES) {
+        Err(git::Error::TooLarge { .. }) => {
+            let refusal = Refusal::new(Stage::Version, "it is larger than 4 KiB");
+            return Err(refusal.of(layout::FORMAT).into());
+        }
+        other => other?,
+    };
+    let epoch = Epoch::parse(&clear)?;
+    if epoch == store.epoch {
+        return Ok(());
+    }
+    let refuse = |reason: &str| Refusal::new(Stage::Pin, reason).of(layout::FORMAT);
+    if epoch.store != store.epoch.store {
+        return Err(refuse("the remote has another store").into());
+    }
+    let refusal = refuse("the remote has other keys than this device knows: a new epoch began");
+    let epoch = Box::new(epoch);
+    Err(Error::OtherEpoch { refusal, epoch })
+}
+
+/// Verifies every commit that `head` has and none of `known` has: its seal, by the keys of the epoch that `epoch_of` gives for
+/// it, and the paths, modes and sizes that it changes. `known` are commits that were verified before. Gives them children
+/// first, with what they bring.
+pub fn verify<'e>(
+    repo: &Repo,
+    known: &[Id],
+    head: Id,
+    epoch_of: &(dyn Fn(&Id) -> &'e Epoch + Sync),
+) -> Result<Vec<Step>, Error> {
+    let unread_seal = |error| unread(head, error, Stage::Seal);
+    let new = repo
+        .walk(head, known.iter().copied())
+        .map_err(unread_seal)?;
+    // The oldest is judged first: what it makes wrong is told, and not what rests on it.
+    let oldest_first: Vec<Id> = new.into_iter().rev().collect();
+    let judged = fs::parallel(&oldest_first, PARALLEL_FROM, |id| {
+        let commit = repo
+            .commit(*id)
+            .map_err(|error| unread(*id, error, Stage::Seal))?;
+        check_seal(*id, &commit, epoch_of(id))?;
+        let step = repo
+            .step(*id)
+            .map_err(|error| unread(*id, error, Stage::Name))?;
+        for change in &step.changes {
+            tree::check_path(change)?;
+            tree::check_size(repo, change)?;
+        }
+        Ok::<Step, store::Error>(step)
+    });
+    let mut steps = judged.into_iter().collect::<Result<Vec<_>, _>>()?;
+    steps.reverse();
+    Ok(steps)
+}
+
+/// Opens every entry that changes and holds its revision against what this device has seen (F-050 to F-055); gives the revisions. This
+/// is the part that needs the keys: without them it is asked when the entry is opened.
+pub fn revisions(
+    store: &Store,
+    keeper: &dyn Keeper,
+    repo: &Repo,
+    changes: &[Change],
+) -> Result<Vec<(String, u64)>, Error> {
+    let opened = fs::parallel(changes, PARALLEL_FROM, |change| {
+        let (Some(blob), Ok(Place::Entry(name))) = (change.new, layout::place_of(&change.path))
+        else {
+            return Ok(None);
+        };
+        let bytes = repo.blob(blob, tree::max_bytes(&change.path))?;
+        let entry = Store::open_bytes(keeper, &name, &bytes)?;
+        let Header { rev, .. } = entry.header;
+        let seen = store.state.rev(name.as_str())?;
+        if rev < seen {
+            let reason = format!(
+                "it is revision {rev}, and this device has seen {seen}: an old value was brought back"
+            );
+            return Err(Refusal::new(Stage::Revision, reason)
+                .of(name.as_str())
+                .into());
+        }
+        Ok::<_, store::Error>(Some((name.to_string(), rev)))
+    });
+    let mut revs: Vec<(String, u64)> = Vec::new();
+    for one in opened {
+        revs.extend(one?);
+    }
+    let list = changes
+        .iter()
+        .find(|change| change.path == layout::MEMBERS)
+        .and_then(|change| change.new);
+    if let Some(blob) = list {
+        let bytes = repo.blob(blob, tree::max_bytes(layout::MEMBERS))?;
+        let of_list = |refusal: Refusal| Error::from(refusal.of(layout::MEMBERS));
+        keeper.open(&bytes, Domain::Members).map_err(of_list)?;
+    }
+    Ok(revs)
+}
