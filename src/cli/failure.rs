@@ -88,6 +88,8 @@ impl From<store::Error> for Failure {
             }
             Error::BadName(_) => Self::usage(text),
             Error::Refused(refusal) => refusal.into(),
+            Error::Denied(..) => Self::new(LOCKED, text),
+            Error::KeeperGone => Self::new(LOCKED, text).hint("unlock it again with: vault unlock"),
             Error::ReadOnly => Self::new(LOCKED, text).hint("ask a member who may write"),
             Error::Diverged(_) => {
                 Self::failed(text).hint("see what is different with: vault doctor")

@@ -31,6 +31,7 @@ use crate::git;
 use crate::git::Repo;
 use crate::store::state::Sight;
 use crate::store::state::State;
+use crate::store::keeper::Unopened;
 use crate::sys::fs;
 use crate::sys::fs::Dir;
 
@@ -129,6 +130,10 @@ pub enum Error {
     BadName(BadName),
     /// Something that is not believed.
     Refused(Refusal),
+    /// An entry is opened with a person's consent only, and there is none: the entry, and why.
+    Denied(String, String),
+    /// Whoever held the keys is gone, or holds them no longer.
+    KeeperGone,
     /// The keys at hand can read only.
     ReadOnly,
     /// A file in the work tree is neither the committed one nor the one before; it is not overwritten.
@@ -167,6 +172,10 @@ impl fmt::Display for Error {
             }
             Self::BadName(bad) => bad.fmt(f),
             Self::Refused(refusal) => refusal.fmt(f),
+            Self::Denied(entry, why) => {
+                write!(f, "\"{}\" is not opened: {why}", entry.escape_debug())
+            }
+            Self::KeeperGone => write!(f, "the agent has forgotten the keys meanwhile"),
             Self::ReadOnly => write!(f, "this member may read the store and not write to it"),
             Self::Diverged(paths) => {
                 write!(
@@ -198,6 +207,16 @@ impl From<fs::Error> for Error {
 impl From<Refusal> for Error {
     fn from(refusal: Refusal) -> Self {
         Self::Refused(refusal)
+    }
+}
+
+impl From<Unopened> for Error {
+    fn from(unopened: Unopened) -> Self {
+        match unopened {
+            Unopened::Refused(refusal) => Self::Refused(refusal),
+            Unopened::Denied(entry, why) => Self::Denied(entry, why),
+            Unopened::Gone => Self::KeeperGone,
+        }
     }
 }
 

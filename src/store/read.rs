@@ -32,11 +32,46 @@ pub struct Entry {
 impl Store {
     /// Opens one entry: everything is verified before anything is given out.
     pub fn entry(&self, keeper: &dyn Keeper, name: &Name) -> Result<Entry, Error> {
-        let (entry, seen) = self.entry_and_seen(keeper, name)?;
-        if entry.header.rev > seen {
-            self.remember_revs(&[(name.to_string(), entry.header.rev)])?;
+        let seen = self.seen(name)?;
+        let document = keeper.open(&self.ciphertext(name)?, Domain::Entry);
+        let document = document.map_err(|unopened| unopened.of(name.as_str()))?;
+        let header = checked(&document.header, name, seen)?;
+        self.remember_rev(&header, seen)?;
+        Ok(Entry {
+            header,
+            secret: document.body,
+        })
+    }
+
+    /// The verified header of one entry and its secret's length; nobody is asked for consent.
+    pub fn look(&self, keeper: &dyn Keeper, name: &Name) -> Result<(Header, usize), Error> {
+        let seen = self.seen(name)?;
+        let look = keeper.look(&self.ciphertext(name)?);
+        let look = look.map_err(|unopened| unopened.of(name.as_str()))?;
+        let header = checked(&look.header, name, seen)?;
+        self.remember_rev(&header, seen)?;
+        Ok((header, look.size))
+    }
+
+    /// The same header, without remembering a new revision.
+    pub(super) fn verified(&self, keeper: &dyn Keeper, name: &Name) -> Result<Header, Error> {
+        let seen = self.seen(name)?;
+        let look = keeper.look(&self.ciphertext(name)?);
+        let look = look.map_err(|unopened| unopened.of(name.as_str()))?;
+        checked(&look.header, name, seen)
+    }
+
+    /// The highest revision that this device has seen. To be asked before the file is read: a writer raises the
+    /// revision after the file is in its place.
+    fn seen(&self, name: &Name) -> Result<u64, Error> {
+        self.state.rev(name.as_str())
+    }
+
+    fn remember_rev(&self, header: &Header, seen: u64) -> Result<(), Error> {
+        if header.rev > seen {
+            self.remember_revs(&[(header.name.clone(), header.rev)])?;
         }
-        Ok(entry)
+        Ok(())
     }
 
     /// Remembers revisions, where this device can remember anything.
@@ -45,48 +80,6 @@ impl Store {
             Err(Error::File(error)) if error.is_read_only() => Ok(()),
             other => other,
         }
-    }
-
-    /// Opens one entry and holds its revision against what was seen, without remembering a new one.
-    pub(super) fn verified(&self, keeper: &dyn Keeper, name: &Name) -> Result<Entry, Error> {
-        Ok(self.entry_and_seen(keeper, name)?.0)
-    }
-
-    /// A verified entry, and the highest revision of it that this device has seen before.
-    fn entry_and_seen(&self, keeper: &dyn Keeper, name: &Name) -> Result<(Entry, u64), Error> {
-        // What was seen first, then the file: a writer raises the revision after the file is in its place.
-        let seen = self.state.rev(name.as_str())?;
-        let entry = Self::entry_bytes(keeper, name, &self.ciphertext(name)?)?;
-        if entry.header.rev < seen {
-            let reason = format!(
-                "it is revision {}, and this device has seen {seen}: an old value was brought back",
-                entry.header.rev
-            );
-            return Err(Refusal::new(Stage::Revision, reason)
-                .of(name.as_str())
-                .into());
-        }
-        Ok((entry, seen))
-    }
-
-    /// Opens the bytes of an entry's file; all checks but the revision's.
-    fn entry_bytes(keeper: &dyn Keeper, name: &Name, ciphertext: &[u8]) -> Result<Entry, Error> {
-        let document = keeper
-            .open(ciphertext, Domain::Entry)
-            .map_err(|refusal| refusal.of(name.as_str()))?;
-        let header =
-            Header::parse(&document.header).map_err(|refusal| refusal.of(name.as_str()))?;
-        if header.name != name.as_str() {
-            let reason = format!(
-                "it is the entry \"{}\": files were swapped",
-                header.name.escape_debug()
-            );
-            return Err(Refusal::new(Stage::Name, reason).of(name.as_str()).into());
-        }
-        Ok(Entry {
-            header,
-            secret: document.body,
-        })
     }
 
     /// The encrypted bytes of an entry.
@@ -166,7 +159,8 @@ impl Store {
             Refusal::new(Stage::Member, "the member list is missing").of(layout::MEMBERS)
         })?;
         let of_list = |refusal: Refusal| refusal.of(layout::MEMBERS);
-        let document = keeper.open(&bytes, Domain::Members).map_err(of_list)?;
+        let document = keeper.open(&bytes, Domain::Members);
+        let document = document.map_err(|unopened| unopened.of(layout::MEMBERS))?;
         let members = Members::of_document(&document).map_err(of_list)?;
         if members.rev < seen {
             return Err(of_list(Refusal::new(
@@ -205,6 +199,27 @@ impl Store {
         members.sort_unstable();
         Ok(members)
     }
+}
+
+/// A verified document's header, held against the entry's name and the highest revision seen.
+fn checked(text: &str, name: &Name, seen: u64) -> Result<Header, Error> {
+    let of_name = |refusal: Refusal| refusal.of(name.as_str());
+    let header = Header::parse(text).map_err(of_name)?;
+    if header.name != name.as_str() {
+        let reason = format!(
+            "it is the entry \"{}\": files were swapped",
+            header.name.escape_debug()
+        );
+        return Err(of_name(Refusal::new(Stage::Name, reason)).into());
+    }
+    if header.rev < seen {
+        let reason = format!(
+            "it is revision {}, and this device has seen {seen}: an old value was brought back",
+            header.rev
+        );
+        return Err(of_name(Refusal::new(Stage::Revision, reason)).into());
+    }
+    Ok(header)
 }
 
 /// What `make` makes of each entry of the store at a path, in no order. Only files are looked at, and only what is an entry.

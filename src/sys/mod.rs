@@ -10,6 +10,8 @@ pub mod path;
 pub mod process;
 pub mod ram;
 pub mod signal;
+#[cfg(target_os = "linux")]
+pub mod socket;
 pub mod tty;
 
 use std::ffi::OsStr;
