@@ -103,7 +103,12 @@ impl Args {
         if self.name.is_none() {
             return Ok(None);
         }
-        Ok(session::unlock_silently(&opened.store, &opened.source))
+        Ok(session::unlock_silently(
+            &cx.env,
+            &opened.store,
+            &opened.source,
+            cx.purpose,
+        ))
     }
 
     fn to_json(&self, opening: &Opening, before: &[Opening]) -> Value {

@@ -2,6 +2,8 @@
 //! an exit code.
 
 mod add;
+#[cfg(target_os = "linux")]
+mod agent;
 mod clipboard;
 mod clipboard_hold;
 mod complete;
@@ -20,6 +22,7 @@ mod get;
 mod git;
 mod grep;
 mod init;
+mod lock;
 mod log;
 mod ls;
 mod mv;
@@ -34,6 +37,7 @@ mod status;
 mod store;
 mod tag;
 mod ui;
+mod unlock;
 mod view;
 
 use std::ffi::OsStr;
@@ -49,6 +53,8 @@ use clap::error::ErrorKind;
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
+#[cfg(target_os = "linux")]
+use crate::session::client::AGENT_VERB;
 use crate::sys::Env;
 use crate::sys::mem;
 
@@ -113,6 +119,8 @@ const VERBS: &[Verb] = &[
         &["run", "x"],
         "Run a program with secrets in its environment",
     ),
+    verb::<unlock::Args>("unlock", &[], "Unlock once, and keep the keys for a while"),
+    verb::<lock::Args>("lock", &[], "Forget all keys"),
     verb::<git::Args>("git", &[], "Run git in the store"),
     verb::<status::Args>("status", &[], "Show which store this is and how it stands"),
     verb::<doctor::Args>("doctor", &[], "Find what is wrong, and mend it"),
@@ -124,6 +132,8 @@ const VERBS: &[Verb] = &[
         &[],
         "Show all this on a store that is made for it and removed again",
     ),
+    #[cfg(target_os = "linux")]
+    hidden::<agent::Args>(AGENT_VERB, "Hold keys and work with them"),
     hidden::<clipboard_hold::Args>(
         clipboard::HOLD_VERB,
         "Hold the clipboard for a while, then clear it",
@@ -205,8 +215,14 @@ fn dispatch(matches: &ArgMatches, cx: &mut Context) -> Outcome {
     match matches.subcommand() {
         None => ls::Args::default().run(cx),
         Some((name, matches)) => match VERBS.iter().find(|verb| verb.name == name) {
-            Some(verb) => (verb.run)(matches, cx),
-            None => show::bare(name, matches, cx),
+            Some(verb) => {
+                cx.purpose = verb.name;
+                (verb.run)(matches, cx)
+            }
+            None => {
+                cx.purpose = "show";
+                show::bare(name, matches, cx)
+            }
         },
     }
 }

@@ -178,7 +178,10 @@ impl Args {
         let now = cx.env.now;
         if self.json {
             let mut object = view::json(header, now);
-            object.insert("verified".to_owned(), Value::from(!matches!(secret, Shown::Locked)));
+            object.insert(
+                "verified".to_owned(),
+                Value::from(!matches!(secret, Shown::Locked)),
+            );
             if let Shown::Clear(secret) = secret {
                 object.insert("secret".to_owned(), json_secret(secret));
             }

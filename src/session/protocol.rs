@@ -236,9 +236,17 @@ impl<'a> Request<'a> {
                 let fields = [store.as_bytes(), &domain(of), header.as_bytes()];
                 build(8, &fields, Some(body), is_handed)
             }
-            Self::Seal { store, commit } => {
-                build(9, &[store.as_bytes()], Some(commit), is_handed)
-            }
+            Self::Seal { store, commit } => build(9, &[store.as_bytes()], Some(commit), is_handed),
+        }
+    }
+
+    /// The field that is handed over as a file if it is large.
+    pub fn last(&self) -> Option<&'a [u8]> {
+        match self {
+            Self::Hold(hold) => Some(hold.keys),
+            Self::Open(open) | Self::OpenPast(open) | Self::Look(open) => Some(open.ciphertext),
+            Self::Make { body: last, .. } | Self::Seal { commit: last, .. } => Some(last),
+            Self::Lock | Self::Status | Self::Holds { .. } => None,
         }
     }
 
@@ -432,7 +440,8 @@ fn build<'a>(kind: u8, fields: &[&[u8]], last: Option<&'a [u8]>, is_handed: bool
     let shown = last.filter(|_| !is_handed);
     let whole = before + shown.map_or(0, size);
     let inline = shown.filter(|last| last.len() <= INLINE_MAX_BYTES);
-    let mut head = Vec::with_capacity(LENGTH_BYTES + before + LENGTH_BYTES + inline.map_or(0, <[u8]>::len));
+    let mut head =
+        Vec::with_capacity(LENGTH_BYTES + before + LENGTH_BYTES + inline.map_or(0, <[u8]>::len));
     // Everything that is framed is bounded far below four gigabytes.
     let length = |length: usize| u32::try_from(length).unwrap_or(u32::MAX).to_be_bytes();
     head.extend_from_slice(&length(whole));

@@ -235,7 +235,8 @@ impl Store {
             return Ok(dir.replace(Path::new(FILE), &encode(all.values()))?);
         }
         fs::make_private(self.state.path())?;
-        Ok(fs::append(&path, &added)?)
+        fs::append(&path, &added)?;
+        Ok(())
     }
 }
 

@@ -117,11 +117,7 @@ impl Keeper for KeyFile {
 
     fn open(&self, ciphertext: &[u8], domain: Domain) -> Result<Document, Unopened> {
         if ciphertext.len() as u64 > ENTRY_MAX_BYTES {
-            return Err(Refusal::new(
-                Stage::Envelope,
-                "it is larger than an entry may be",
-            )
-            .into());
+            return Err(Refusal::new(Stage::Envelope, "it is larger than an entry may be").into());
         }
         let plain = file::open_with_key(ciphertext, &self.store_key, PLAIN_MAX_BYTES);
         let document = Document::open(

@@ -12,6 +12,7 @@ mod read;
 mod settle;
 mod stamps;
 pub mod state;
+pub mod uses;
 mod write;
 
 use std::fmt;
@@ -29,9 +30,9 @@ use crate::format::layout;
 use crate::format::name::BadName;
 use crate::git;
 use crate::git::Repo;
+use crate::store::keeper::Unopened;
 use crate::store::state::Sight;
 use crate::store::state::State;
-use crate::store::keeper::Unopened;
 use crate::sys::fs;
 use crate::sys::fs::Dir;
 

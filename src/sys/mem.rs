@@ -69,6 +69,22 @@ pub fn lock<T>(place: &[T]) -> bool {
     locked.map(std::mem::forget).is_ok()
 }
 
+/// Raises the limit of open files to `wanted`, or as far as that is allowed; what it is then.
+pub fn raise_open_files(wanted: u64) -> usize {
+    let limit = rustix::process::getrlimit(Resource::Nofile);
+    let most = limit.maximum.unwrap_or(u64::MAX);
+    let current = limit.current.unwrap_or(u64::MAX);
+    let raised = Rlimit {
+        current: Some(current.max(wanted.min(most))),
+        maximum: limit.maximum,
+    };
+    let now = match rustix::process::setrlimit(Resource::Nofile, raised) {
+        Ok(()) => current.max(wanted.min(most)),
+        Err(_) => current,
+    };
+    usize::try_from(now).unwrap_or(usize::MAX)
+}
+
 /// Whether the program runs with another user's or group's rights than its caller's. It is not made for that: the
 /// caller chooses its variables, its store and the programs it starts.
 pub fn is_setuid() -> bool {
