@@ -29,6 +29,8 @@ pub struct Config {
     pub unlock_idle_minutes: Option<u64>,
     /// After how many hours it forgets them in any case.
     pub unlock_max_hours: Option<u64>,
+    /// How many seconds an age plugin may be silent.
+    pub plugin_seconds: Option<u64>,
     /// The program that asks for passphrases and consent.
     pub pinentry: Option<String>,
     /// The stores known by a name.
@@ -70,7 +72,7 @@ pub enum Values {
 }
 
 /// All settings.
-pub const SETTINGS: [Setting; 8] = [
+pub const SETTINGS: [Setting; 9] = [
     Setting {
         key: "default-store",
         help: "the store that is meant when none is named",
@@ -100,6 +102,12 @@ pub const SETTINGS: [Setting; 8] = [
         help: "hours after which the agent forgets the keys in any case",
         default: "8",
         values: Values::Number(1, 168),
+    },
+    Setting {
+        key: "plugin-seconds",
+        help: "how long an age plugin may be silent before it is ended",
+        default: "60",
+        values: Values::Number(1, 3600),
     },
     Setting {
         key: "pinentry",

@@ -137,6 +137,7 @@ impl From<session::Error> for Failure {
             }
             Error::WrongPassphrase(_) | Error::Unanswered { .. } | Error::Identity { .. } => Self::new(LOCKED, text),
             Error::CannotAsk(_) => Self::new(LOCKED, text)
+                .hint("unlock once, on a terminal, with: vault unlock")
                 .hint("AGEVAULT_PASSPHRASE_CMD names a program that prints it; AGEVAULT_KEY holds an identity itself"),
             Error::Store(error) => error.into(),
         }

@@ -8,7 +8,7 @@ use crate::cli::Outcome;
 use crate::cli::Run;
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
-use crate::cli::failure::LOCKED;
+use crate::cli::identity::new_passphrase;
 use crate::crypto::Prompt;
 use crate::crypto::identity::generate_identity;
 use crate::crypto::recipient::Recipient;
@@ -247,31 +247,6 @@ impl Args {
             None => ui.say("there is no recovery key: if the identity is lost, so is everything in the store"),
         }
     }
-}
-
-/// A new passphrase, from the program that prints it, or typed twice.
-fn new_passphrase(cx: &Context) -> Result<Secret, Failure> {
-    let asking = Asking::new(&cx.env);
-    let nobody = || {
-        match asking.unanswered() {
-        Some(reason) => Failure::new(LOCKED, format!("a passphrase is needed, and {reason}; nothing is made")),
-        None => Failure::new(LOCKED, "there is no terminal to ask for a passphrase on")
-            .hint("--no-passphrase makes an identity without one; AGEVAULT_PASSPHRASE_CMD names a program that prints it"),
-    }
-    };
-    let first = asking
-        .passphrase("New passphrase for this machine's identity")
-        .ok_or_else(nobody)?;
-    if first.is_empty() {
-        return Err(Failure::failed("the passphrase is empty, nothing is made"));
-    }
-    if asking.can_repeat() {
-        let second = asking.passphrase("The same again").ok_or_else(nobody)?;
-        if first != second {
-            return Err(Failure::failed("the two are not the same, nothing is made"));
-        }
-    }
-    Ok(first)
 }
 
 /// This machine's name, as far as it may name a member.

@@ -21,6 +21,7 @@ mod generate;
 mod get;
 mod git;
 mod grep;
+mod identity;
 mod init;
 mod lock;
 mod log;
@@ -38,6 +39,7 @@ mod store;
 mod tag;
 mod ui;
 mod unlock;
+mod uses;
 mod view;
 
 use std::ffi::OsStr;
@@ -121,6 +123,11 @@ const VERBS: &[Verb] = &[
     ),
     verb::<unlock::Args>("unlock", &[], "Unlock once, and keep the keys for a while"),
     verb::<lock::Args>("lock", &[], "Forget all keys"),
+    verb::<identity::Args>(
+        "identity",
+        &[],
+        "Make, show or protect this machine's identity",
+    ),
     verb::<git::Args>("git", &[], "Run git in the store"),
     verb::<status::Args>("status", &[], "Show which store this is and how it stands"),
     verb::<doctor::Args>("doctor", &[], "Find what is wrong, and mend it"),

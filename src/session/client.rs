@@ -19,6 +19,7 @@ use crate::format::SECRET_MAX_BYTES;
 use crate::format::document::Domain;
 use crate::secret::Secret;
 use crate::session::agent::SOCKET;
+use crate::session::pinentry;
 use crate::session::protocol::Failure;
 use crate::session::protocol::Hold;
 use crate::session::protocol::INLINE_MAX_BYTES;
@@ -41,21 +42,6 @@ use crate::sys::tty;
 pub const AGENT_VERB: &str = "agent";
 /// The variable that switches the agent off.
 const VARIABLE: &str = "AGEVAULT_AGENT";
-/// The variables that the agent gets: those by which a question finds a screen, and no other.
-const VARIABLES: [&str; 12] = [
-    "DISPLAY",
-    "WAYLAND_DISPLAY",
-    "XAUTHORITY",
-    "XDG_RUNTIME_DIR",
-    "DBUS_SESSION_BUS_ADDRESS",
-    "HOME",
-    "PATH",
-    "TERM",
-    "LANG",
-    "LC_ALL",
-    "LC_CTYPE",
-    "GNUPGHOME",
-];
 /// How long an answer may take: a person may be asked, and others before.
 const ANSWER_MAX: Duration = Duration::from_secs(150);
 /// Most bytes of an answer: the largest document, and the frame around it.
@@ -173,10 +159,10 @@ fn is_absent(error: &io::Error) -> bool {
 fn start(env: &Env) -> io::Result<()> {
     let folder = folder(env);
     let args = [OsStr::new(AGENT_VERB), folder.as_os_str()];
-    let kept = env
-        .vars
-        .iter()
-        .filter(|(name, _)| name.to_str().is_some_and(|name| VARIABLES.contains(&name)));
+    let kept = env.vars.iter().filter(|(name, _)| {
+        name.to_str()
+            .is_some_and(|name| pinentry::VARIABLES.contains(&name))
+    });
     let variables: Vec<_> = kept
         .map(|(name, value)| (name.as_os_str(), value.as_os_str()))
         .collect();

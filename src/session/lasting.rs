@@ -58,8 +58,12 @@ pub struct Left {
 
 /// How long the agent still holds this store's keys, if it does.
 pub fn left(env: &Env, store: &Store) -> Option<Left> {
+    left_of(&status(env)?, store)
+}
+
+/// The same of what the agent has told.
+pub fn left_of(status: &Status, store: &Store) -> Option<Left> {
     let key = store.epoch.key();
-    let status = status(env)?;
     let one = status.stores.iter().find(|one| one.store == key)?;
     let (idle, most) = (one.idle, one.most);
     Some(Left { idle, most })

@@ -26,6 +26,7 @@ use crate::crypto::IdentityKind;
 use crate::crypto::Prompt;
 use crate::crypto::Unattended;
 use crate::crypto::file;
+use crate::crypto::identity;
 use crate::format::KEYS_MAX_BYTES;
 use crate::format::Refusal;
 use crate::format::Stage;
@@ -190,6 +191,21 @@ impl Source {
     }
 }
 
+/// The text of an age identity file, its passphrase asked for if it has one.
+pub fn identity_text(path: &Path, asking: &Asking) -> Result<Secret, Error> {
+    let source = Source::File(path.to_owned());
+    let bytes = source.read()?;
+    let label = source.label();
+    identity::text_of(&bytes, &label, asking).map_err(|error| match error {
+        crypto::Error::WrongPassphrase => Error::WrongPassphrase(label),
+        crypto::Error::NeedPassphrase => Error::CannotAsk(label),
+        error => Error::Identity {
+            source: label,
+            error,
+        },
+    })
+}
+
 /// The identity file that is meant when none is named.
 pub fn usual_identity(env: &Env) -> PathBuf {
     env.places.config.join("identities")
@@ -248,12 +264,12 @@ fn unlock_with(
 }
 
 /// The keys themselves, in this process, asking where that is needed and possible.
-pub fn open_keys(env: &Env, store: &Store, source: &Source) -> Result<KeyFile, Error> {
+pub fn open_keys(env: &Arc<Env>, store: &Store, source: &Source) -> Result<KeyFile, Error> {
     Ok(*open_whole(env, store, source)?.keys)
 }
 
 /// The same with the key file's plaintext, for handing it to the agent.
-pub fn open_whole(env: &Env, store: &Store, source: &Source) -> Result<Opened, Error> {
+pub fn open_whole(env: &Arc<Env>, store: &Store, source: &Source) -> Result<Opened, Error> {
     let prompt: Arc<dyn Prompt> = Arc::new(Asking::new(env));
     open(store, source, (&source.read()?, &prompt), true)
 }
@@ -341,6 +357,7 @@ fn is_about_identity(error: &crypto::Error) -> bool {
         crypto::Error::WrongPassphrase
             | crypto::Error::NeedPassphrase
             | crypto::Error::Plugin(_)
+            | crypto::Error::PluginSilent { .. }
             | crypto::Error::PluginMissing { .. }
     )
 }

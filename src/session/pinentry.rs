@@ -12,8 +12,8 @@ use crate::secret::Secret;
 use crate::sys::Env;
 use crate::sys::process::Conversation;
 
-/// The variables that a pinentry needs to find the screen, and no other.
-const VARIABLES: [&str; 12] = [
+/// The variables that a pinentry, and the agent that starts one, needs to find the screen, and no other.
+pub(super) const VARIABLES: [&str; 12] = [
     "DISPLAY",
     "WAYLAND_DISPLAY",
     "XAUTHORITY",

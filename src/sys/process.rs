@@ -264,6 +264,21 @@ fn converse(child: &mut Child, secret: &Secret) -> io::Result<String> {
     Ok(answer.trim_end().to_owned())
 }
 
+/// Ends the programs that this process has started and that have not ended, where the system tells which they are.
+pub fn end_children() {
+    let Ok(tasks) = std::fs::read_dir("/proc/self/task") else {
+        return;
+    };
+    for task in tasks.flatten() {
+        let list = std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
+        let pids = list.split_whitespace().filter_map(|pid| pid.parse().ok());
+        for pid in pids.filter_map(rustix::process::Pid::from_raw) {
+            // It may have ended meanwhile.
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+        }
+    }
+}
+
 /// A program that is talked with line by line, each answer within a time; it ends when this is dropped.
 pub struct Conversation {
     child: Child,
