@@ -25,6 +25,14 @@ pub struct Config {
     pub clipboard_seconds: Option<u64>,
     /// The length of a generated secret, in characters.
     pub generate_length: Option<usize>,
+    /// After how many minutes of disuse the agent forgets keys.
+    pub unlock_idle_minutes: Option<u64>,
+    /// After how many hours it forgets them in any case.
+    pub unlock_max_hours: Option<u64>,
+    /// How many seconds an age plugin may be silent.
+    pub plugin_seconds: Option<u64>,
+    /// The program that asks for passphrases and consent.
+    pub pinentry: Option<String>,
     /// The stores known by a name.
     #[serde(default)]
     pub stores: BTreeMap<String, Named>,
@@ -64,7 +72,7 @@ pub enum Values {
 }
 
 /// All settings.
-pub const SETTINGS: [Setting; 5] = [
+pub const SETTINGS: [Setting; 9] = [
     Setting {
         key: "default-store",
         help: "the store that is meant when none is named",
@@ -82,6 +90,30 @@ pub const SETTINGS: [Setting; 5] = [
         help: "the length of a generated secret, in characters",
         default: "32",
         values: Values::Number(1, 65_536),
+    },
+    Setting {
+        key: "unlock-idle-minutes",
+        help: "minutes without use after which the agent forgets the keys",
+        default: "15",
+        values: Values::Number(1, 1440),
+    },
+    Setting {
+        key: "unlock-max-hours",
+        help: "hours after which the agent forgets the keys in any case",
+        default: "8",
+        values: Values::Number(1, 168),
+    },
+    Setting {
+        key: "plugin-seconds",
+        help: "how long an age plugin may be silent before it is ended",
+        default: "60",
+        values: Values::Number(1, 3600),
+    },
+    Setting {
+        key: "pinentry",
+        help: "the program that asks for passphrases and consent, such as pinentry-curses",
+        default: "none, the terminal asks",
+        values: Values::Text,
     },
     Setting {
         key: "stores.*.path",

@@ -67,7 +67,7 @@ impl Run for Args {
         let mut header = if is_there_now {
             Header {
                 expires: None,
-                ..opened.store.entry(&keys, &target.name)?.header
+                ..opened.store.look(&keys, &target.name)?.0
             }
         } else {
             Header::new(&target.name, cx.env.now)

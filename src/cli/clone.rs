@@ -7,7 +7,7 @@ use crate::cli::Outcome;
 use crate::cli::Run;
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
-use crate::cli::identity::Identity;
+use crate::cli::own_identity::OwnIdentity;
 use crate::cli::remote::checked_url;
 use crate::crypto::Prompt;
 use crate::session;
@@ -121,9 +121,9 @@ impl Args {
                 return Ok(());
             }
         };
-        match session::open_by(store, &source, &identities, &prompt) {
-            Ok(keys) => {
-                let text = format!("this machine is the member \"{}\"", keys.member);
+        match session::open_by(store, (&source, &identities, &prompt), false) {
+            Ok(opened) => {
+                let text = format!("this machine is the member \"{}\"", opened.keys.member);
                 cx.ui.say(&text);
                 Ok(())
             }
@@ -140,7 +140,7 @@ impl Args {
     }
 
     fn make_identity(&self, cx: &mut Context, path: PathBuf) -> Result<(), Failure> {
-        let made = Identity::make(cx, path, self.no_passphrase).and_then(|identity| {
+        let made = OwnIdentity::make(cx, path, self.no_passphrase).and_then(|identity| {
             identity.write()?;
             Ok(identity)
         });

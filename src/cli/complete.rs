@@ -4,6 +4,7 @@
 //! written, pinned or said: a person is in the middle of a line.
 
 use std::ffi::OsStr;
+use std::sync::Arc;
 
 use clap_complete::ArgValueCompleter;
 use clap_complete::CompletionCandidate;
@@ -183,7 +184,7 @@ fn store_names(end: &str, current: &str) -> Vec<String> {
 }
 
 /// The store that is meant: the named one, else what `--store` on the line says, else the usual one.
-fn site(named: Option<&str>) -> Option<(Env, Site)> {
+fn site(named: Option<&str>) -> Option<(Arc<Env>, Site)> {
     let env = Env::of_process();
     let ui = Ui::new(&env);
     let cx = Context::new(env, ui, OriginalLimits::unchanged(), store_flag(&words()));

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::cli::failure::Failure;
 use crate::cli::failure::NO_ENTRY;
@@ -33,7 +34,9 @@ const SIMILAR_ENOUGH: f64 = 0.8;
 /// One run of the program.
 pub(super) struct Context {
     /// What the program was given.
-    pub env: Env,
+    pub env: Arc<Env>,
+    /// What for, as the record of uses calls it: the command's name.
+    pub purpose: &'static str,
     /// The two streams.
     pub ui: Ui,
     /// The limits as they were before hardening, for programs that are started.
@@ -87,7 +90,8 @@ impl Context {
     /// A run with this environment; `store` is what `--store` says.
     pub(super) fn new(env: Env, ui: Ui, limits: OriginalLimits, store: Option<String>) -> Self {
         Self {
-            env,
+            env: Arc::new(env),
+            purpose: "ls",
             ui,
             limits,
             store,
@@ -183,7 +187,8 @@ impl Context {
 
     /// Whoever holds the store's keys, asking for a passphrase where needed.
     pub(super) fn unlock(&self, opened: &Opened) -> Result<Box<dyn Keeper>, Failure> {
-        Ok(session::unlock(&self.env, &opened.store, &opened.source)?)
+        let Opened { store, source } = opened;
+        Ok(session::unlock(&self.env, store, source, self.purpose)?)
     }
 
     /// The keys themselves, in this process: for what writes key files. Asks anew where the identity needs it.

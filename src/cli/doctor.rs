@@ -95,7 +95,7 @@ impl Args {
         if self.no_unlock {
             return Ok((None, Some("as asked".to_owned())));
         }
-        match session::unlock(&cx.env, &opened.store, &opened.source) {
+        match session::unlock(&cx.env, &opened.store, &opened.source, cx.purpose) {
             Ok(keys) => Ok((Some(keys), None)),
             Err(session::Error::Store(error)) => Err(error.into()),
             Err(error) => Ok((None, Some(error.to_string()))),

@@ -92,6 +92,8 @@ impl From<store::Error> for Failure {
             Error::Refused(refusal) => refusal.into(),
             Error::Renewed => Self::failed(text).hint("run the same again"),
             Error::Unfit(unfit) => unfit.into(),
+            Error::Denied(..) => Self::new(LOCKED, text),
+            Error::KeeperGone => Self::new(LOCKED, text).hint("unlock it again with: vault unlock"),
             Error::ReadOnly => Self::new(LOCKED, text).hint("ask a member who may write"),
             Error::Diverged(_) => {
                 Self::failed(text).hint("see what is different with: vault doctor")
@@ -203,6 +205,7 @@ impl From<session::Error> for Failure {
             }
             Error::WrongPassphrase(_) | Error::Unanswered { .. } | Error::Identity { .. } => Self::new(LOCKED, text),
             Error::CannotAsk(_) => Self::new(LOCKED, text)
+                .hint("unlock once, on a terminal, with: vault unlock")
                 .hint("AGEVAULT_PASSPHRASE_CMD names a program that prints it; AGEVAULT_KEY holds an identity itself"),
             Error::Store(error) => error.into(),
         }

@@ -115,7 +115,8 @@ impl Args {
         let fits = |header: &Header| rank(header, words).is_some() && filter.accepts(header);
         let mut catalogue = opened.store.catalogue_of(fits)?;
         if !catalogue.unread.is_empty()
-            && let Some(keys) = session::unlock_silently(&opened.store, &opened.source)
+            && let Some(keys) =
+                session::unlock_silently(&cx.env, &opened.store, &opened.source, cx.purpose)
         {
             for (_, error) in opened.store.refresh(&keys, &mut catalogue)? {
                 cx.ui.warn(&Failure::from(error).message);

@@ -104,7 +104,7 @@ impl Run for Args {
             return Err(Failure::failed(text).hint("replace it with -f"));
         }
         let old = if is_there_now {
-            Some(opened.store.entry(&keys, &target.name)?.header)
+            Some(opened.store.look(&keys, &target.name)?.0)
         } else {
             None
         };

@@ -6,8 +6,8 @@ use crate::cli::Outcome;
 use crate::cli::Run;
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
-use crate::cli::identity::Identity;
-use crate::cli::identity::Wanted;
+use crate::cli::own_identity::OwnIdentity;
+use crate::cli::own_identity::Wanted;
 use crate::crypto::recipient::Recipient;
 use crate::format::layout::is_member_name;
 use crate::secret::Secret;
@@ -72,7 +72,7 @@ impl Run for Args {
             configured: site.identity.as_deref(),
             no_passphrase: self.no_passphrase,
         };
-        let identity = Identity::find_or_make(cx, &wanted)?;
+        let identity = OwnIdentity::find_or_make(cx, &wanted)?;
         let recovery = self.recovery(cx)?;
         identity.write()?;
         let mut members = vec![(member, identity.recipient.clone())];
@@ -142,7 +142,7 @@ impl Args {
         &self,
         cx: &Context,
         founding: &Founding,
-        identity: &Identity,
+        identity: &OwnIdentity,
         recovery: Option<&Secret>,
     ) {
         let ui = &cx.ui;

@@ -12,6 +12,7 @@ use crate::cli::context::Target;
 use crate::cli::failure::Failure;
 use crate::cli::show::MASK;
 use crate::cli::ui::Style;
+use crate::cli::uses;
 use crate::cli::view;
 use crate::format::Header;
 use crate::format::Name;
@@ -39,11 +40,15 @@ begins with its move: look at the old name for what was before.
 Examples:
   vault log
   vault log github/ci
-  vault log -p github/ci")]
+  vault log -p github/ci
+  vault log --use")]
 pub(crate) struct Args {
     /// The entry: NAME, or STORE:NAME [default: every change of the store]
     #[arg(add = complete::names())]
     name: Option<String>,
+    /// Show who used entries on this device and when, instead of what changed
+    #[arg(long = "use", conflicts_with_all = ["patch", "reveal"])]
+    uses: bool,
     /// Show what each version changed in the metadata, and whether in the secret
     #[arg(short, long, requires = "name")]
     patch: bool,
@@ -67,6 +72,9 @@ impl Run for Args {
         let store = target.as_ref().and_then(|target| target.store.as_deref());
         let opened = cx.open(store)?;
         let name = target.as_ref().map(|target| &target.name);
+        if self.uses {
+            return uses::print(cx, &opened, name, self.json);
+        }
         let versions = opened.store.versions(name)?;
         if let Some(name) = name
             && versions.is_empty()
@@ -103,7 +111,12 @@ impl Args {
         if self.name.is_none() {
             return Ok(None);
         }
-        Ok(session::unlock_silently(&opened.store, &opened.source))
+        Ok(session::unlock_silently(
+            &cx.env,
+            &opened.store,
+            &opened.source,
+            cx.purpose,
+        ))
     }
 
     fn to_json(&self, opening: &Opening, before: &[Opening]) -> Value {

@@ -3,6 +3,8 @@
 
 mod accept;
 mod add;
+#[cfg(target_os = "linux")]
+mod agent;
 mod clipboard;
 mod clipboard_hold;
 mod clone;
@@ -23,10 +25,12 @@ mod git;
 mod grep;
 mod identity;
 mod init;
+mod lock;
 mod log;
 mod ls;
 mod members;
 mod mv;
+mod own_identity;
 pub mod manual;
 mod pick;
 mod picker;
@@ -41,6 +45,8 @@ mod sync;
 mod tag;
 mod trust;
 mod ui;
+mod unlock;
+mod uses;
 mod view;
 
 use std::borrow::Cow;
@@ -57,6 +63,8 @@ use clap::error::ErrorKind;
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
+#[cfg(target_os = "linux")]
+use crate::session::client::AGENT_VERB;
 use crate::sys::Env;
 use crate::sys::mem;
 
@@ -121,6 +129,13 @@ const VERBS: &[Verb] = &[
         &["run", "x"],
         "Run a program with secrets in its environment",
     ),
+    verb::<unlock::Args>("unlock", &[], "Unlock once, and keep the keys for a while"),
+    verb::<lock::Args>("lock", &[], "Forget all keys"),
+    verb::<identity::Args>(
+        "identity",
+        &[],
+        "Make, show or protect this machine's identity",
+    ),
     verb::<sync::Args>(
         "sync",
         &[],
@@ -158,6 +173,8 @@ const VERBS: &[Verb] = &[
         &[],
         "Show all this on a store that is made for it and removed again",
     ),
+    #[cfg(target_os = "linux")]
+    hidden::<agent::Args>(AGENT_VERB, "Hold keys and work with them"),
     hidden::<clipboard_hold::Args>(
         clipboard::HOLD_VERB,
         "Hold the clipboard for a while, then clear it",
@@ -251,8 +268,14 @@ fn dispatch(matches: &ArgMatches, cx: &mut Context) -> Outcome {
     match matches.subcommand() {
         None => ls::Args::default().run(cx),
         Some((name, matches)) => match VERBS.iter().find(|verb| verb.name == name) {
-            Some(verb) => (verb.run)(matches, cx),
-            None => show::bare(name, matches, cx),
+            Some(verb) => {
+                cx.purpose = verb.name;
+                (verb.run)(matches, cx)
+            }
+            None => {
+                cx.purpose = "show";
+                show::bare(name, matches, cx)
+            }
         },
     }
 }

@@ -143,8 +143,8 @@ fn remove(cx: &Context, opened: &Opened, names: &[Name]) -> Result<(), Failure> 
 
 /// What is known of an entry that goes; one that does not verify may go, too.
 fn header(cx: &Context, opened: &Opened, keys: &dyn Keeper, name: &Name) -> Option<Header> {
-    match opened.store.entry(keys, name) {
-        Ok(entry) => Some(entry.header),
+    match opened.store.look(keys, name) {
+        Ok((header, _)) => Some(header),
         Err(error) => {
             cx.ui.warn(&Failure::from(error).message);
             None

@@ -109,6 +109,16 @@ fn guess(cx: &Context, word: &str, usage: &str) -> Failure {
     }
 }
 
+/// What is shown of the secret.
+enum Shown<'s> {
+    /// The secret itself.
+    Clear(&'s Secret),
+    /// How many bytes it has.
+    Masked(usize),
+    /// Nothing: the store is locked.
+    Locked,
+}
+
 impl Run for Args {
     fn run(self, cx: &mut Context) -> Outcome {
         let target = match &self.name {
@@ -126,14 +136,17 @@ impl Run for Args {
             }
             Err(failure) => return Err(failure),
         };
-        let entry = opened.store.entry(&keys, &target.name)?;
-        if self.reveal || self.copy {
-            release::check(&entry.header, cx.env.now, self.allow_expired)?;
+        if !self.reveal && !self.copy {
+            let (header, size) = opened.store.look(&keys, &target.name)?;
+            self.print(cx, &header, &Shown::Masked(size));
+            return Ok(0);
         }
+        let entry = opened.store.entry(&keys, &target.name)?;
+        release::check(&entry.header, cx.env.now, self.allow_expired)?;
         if self.copy {
             return clipboard::copy_and_say(cx, &target.name, &entry.secret).map(|()| 0);
         }
-        self.print(cx, &entry.header, Some(&entry.secret));
+        self.print(cx, &entry.header, &Shown::Clear(&entry.secret));
         Ok(0)
     }
 }
@@ -155,19 +168,21 @@ impl Args {
         else {
             return Err(locked);
         };
-        self.print(cx, header, None);
+        self.print(cx, header, &Shown::Locked);
         cx.ui
             .warn("not verified: the store is locked, this is what this device remembers");
         Ok(0)
     }
 
-    fn print(&self, cx: &mut Context, header: &Header, secret: Option<&Secret>) {
+    fn print(&self, cx: &mut Context, header: &Header, secret: &Shown<'_>) {
         let now = cx.env.now;
-        let shown = secret.filter(|_| self.reveal);
         if self.json {
             let mut object = view::json(header, now);
-            object.insert("verified".to_owned(), Value::from(secret.is_some()));
-            if let Some(secret) = shown {
+            object.insert(
+                "verified".to_owned(),
+                Value::from(!matches!(secret, Shown::Locked)),
+            );
+            if let Shown::Clear(secret) = secret {
                 object.insert("secret".to_owned(), json_secret(secret));
             }
             view::print_json(&mut cx.ui, &Value::Object(object));
@@ -188,17 +203,17 @@ impl Args {
             let value = cx.ui.paint(&value, style).into_owned();
             cx.ui.line(&format!("{key} {value}"));
         }
-        let text = match (shown, secret) {
-            (Some(secret), _) => String::from_utf8_lossy(secret.expose())
+        let text = match secret {
+            Shown::Clear(secret) => String::from_utf8_lossy(secret.expose())
                 .trim_end_matches('\n')
                 .to_owned(),
-            (None, Some(secret)) => format!("{MASK} ({} bytes; --reveal shows it)", secret.len()),
-            (None, None) => format!("{MASK} (locked)"),
+            Shown::Masked(size) => format!("{MASK} ({size} bytes; --reveal shows it)"),
+            Shown::Locked => format!("{MASK} (locked)"),
         };
         let key = cx.ui.paint("  secret      ", Style::Dim).into_owned();
         let text = cx.ui.paint(&text, Style::Plain).into_owned();
         cx.ui.line(&format!("{key} {text}"));
-        if shown.is_some() {
+        if matches!(secret, Shown::Clear(_)) {
             cx.ui.say("the secret is shown in clear");
         }
     }

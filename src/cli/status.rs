@@ -10,12 +10,17 @@ use crate::cli::context::Context;
 use crate::cli::context::Opened;
 use crate::cli::context::Site;
 use crate::cli::failure::Failure;
+use crate::cli::failure::LOCKED;
 use crate::cli::ui::Style;
+use crate::cli::unlock;
 use crate::cli::view;
 use crate::crypto::IdentityKind;
 use crate::format::expiry;
 use crate::format::members::Role;
 use crate::session::Source;
+use crate::session::lasting;
+use crate::session::lasting::Left;
+use crate::session::protocol;
 
 /// From how many days before its end on an entry counts as expiring.
 const SOON_DAYS: i64 = 30;
@@ -32,11 +37,15 @@ commit tells how fresh the store is.
 
 Examples:
   vault status
-  vault status --json")]
+  vault status --json
+  vault status --unlocked || vault unlock")]
 pub(crate) struct Args {
     /// Print JSON
     #[arg(long)]
     json: bool,
+    /// Print nothing; exit with 0 if nobody needs to be asked before an entry is opened, with 4 if somebody does
+    #[arg(long, conflicts_with = "json")]
+    unlocked: bool,
 }
 
 /// All that is told.
@@ -52,6 +61,9 @@ struct Status {
     identity_kind: Option<&'static str>,
     identity_words: String,
     git: Option<Head>,
+    is_unlocked: bool,
+    left: Option<Left>,
+    agent: Option<protocol::Status>,
     entries: usize,
     unread: usize,
     expired: usize,
@@ -78,6 +90,11 @@ impl Run for Args {
     fn run(self, cx: &mut Context) -> Outcome {
         let site = cx.site(None)?;
         let opened = cx.open(None)?;
+        if self.unlocked {
+            let agent = lasting::status(&cx.env);
+            let is_unlocked = is_silent(&opened) || left(&opened, agent.as_ref()).is_some();
+            return Ok(if is_unlocked { 0 } else { LOCKED });
+        }
         let status = Status::of(cx, site, &opened)?;
         if self.json {
             let value = status.json();
@@ -102,7 +119,12 @@ impl Status {
         let expired = ends().filter(|end| *end <= cx.env.now).count();
         let expiring = ends().filter(|end| *end > cx.env.now && hours(*end) < SOON_DAYS * 24);
         let kind = source.kind();
+        let agent = lasting::status(&cx.env);
+        let left = left(opened, agent.as_ref());
         Ok(Self {
+            is_unlocked: left.is_some() || is_silent(opened),
+            left,
+            agent,
             path: store.path().display().to_string(),
             name: site.name,
             id: store.epoch.store.clone(),
@@ -149,6 +171,7 @@ impl Status {
                 Style::Plain,
             ),
         ];
+        rows.push(self.unlocked_row());
         rows.extend(self.git_rows(now));
         let unread = match self.unread {
             0 => String::new(),
@@ -183,6 +206,18 @@ impl Status {
             Some(Role::Reader) => format!("{member}, who reads only"),
             None => member.clone(),
         })
+    }
+
+    fn unlocked_row(&self) -> (&'static str, String, Style) {
+        let text = match (self.left, &self.agent) {
+            (Some(left), Some(agent)) => {
+                let words = unlock::left_words(left);
+                format!("{words}, by the agent (process {})", agent.pid)
+            }
+            _ if self.is_unlocked => "always: the identity asks nobody".to_owned(),
+            _ => "no".to_owned(),
+        };
+        ("unlocked", text, Style::Plain)
     }
 
     fn git_rows(&self, now: Timestamp) -> Vec<(&'static str, String, Style)> {
@@ -223,7 +258,23 @@ impl Status {
                 "newest_sealed_at": head.sealed_at.map(|at| at.to_string()),
             })
         });
+        let agent = self.agent.as_ref().map(|agent| {
+            let store = |one: &protocol::StoreStatus| {
+                json!({
+                    "path": one.path,
+                    "store": one.store.split(' ').next(),
+                    "member": one.member,
+                    "idle_seconds_left": one.idle,
+                    "seconds_left": one.most,
+                    "memory_locked": one.is_locked,
+                })
+            };
+            let stores: Vec<Value> = agent.stores.iter().map(store).collect();
+            json!({ "pid": agent.pid, "stores": stores })
+        });
         json!({
+            "agent": agent,
+            "unlocked": self.is_unlocked,
             "path": self.path,
             "name": self.name,
             "store": self.id,
@@ -240,6 +291,16 @@ impl Status {
             "settled": self.is_settled,
         })
     }
+}
+
+/// Whether the identity can be used without anybody being asked.
+fn is_silent(opened: &Opened) -> bool {
+    opened.source.kind().is_some_and(IdentityKind::is_silent)
+}
+
+/// How long an agent still holds the store's keys.
+fn left(opened: &Opened, agent: Option<&protocol::Status>) -> Option<Left> {
+    lasting::left_of(agent?, &opened.store)
 }
 
 fn head(opened: &Opened) -> Result<Option<Head>, Failure> {

@@ -83,12 +83,11 @@ pub(super) fn with_tools<T>(
     let mut heard = |text: &str| cx.ui.progress(text);
     let mut unlock = |may_ask: bool| -> Option<Box<dyn Keeper>> {
         if !may_ask {
-            let keys = session::unlock_silently(&opened.store, &opened.source)?;
-            return Some(Box::new(keys));
+            return session::unlock_silently(&cx.env, &opened.store, &opened.source, "sync");
         }
         cx.ui.progress("");
         match cx.unlock(opened) {
-            Ok(keys) => Some(Box::new(keys)),
+            Ok(keys) => Some(keys),
             Err(failure) => {
                 refused = Some(failure);
                 None

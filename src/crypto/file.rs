@@ -7,13 +7,15 @@ use std::borrow::Cow;
 use std::io::{self, BufRead, Read, Write as _};
 use std::iter;
 use std::mem;
+use std::sync::Arc;
 
 use age::armor::{ArmoredReader, ArmoredWriter, Format};
 use age::{Decryptor, Encryptor};
 use zeroize::Zeroizing;
 
-use super::identity::{Identities, StoreKey};
-use super::prompt::secret_string;
+use super::identity::{Identities, PluginKey, StoreKey};
+use super::limited::{self, Watch};
+use super::prompt::{PATIENCE, secret_string};
 use super::recipient::Recipient;
 use super::{Error, Result, SCRYPT_LOG2, SCRYPT_LOG2_MAX};
 use crate::secret::Secret;
@@ -35,6 +37,17 @@ const CHUNK: usize = 64 * 1024 + TAG;
 ///
 /// Several parts, so that a secret and its header need not be joined in one more buffer.
 pub fn encrypt(parts: &[&[u8]], recipients: &[Recipient]) -> Result<Vec<u8>> {
+    if recipients.iter().all(|one| one.plugin().is_none()) {
+        return encrypt_here(parts, recipients);
+    }
+    let recipients = recipients.to_vec();
+    let whole = Zeroizing::new(parts.concat());
+    limited::within(&Arc::new(Watch::new()), PATIENCE, move || {
+        encrypt_here(&[&whole], &recipients)
+    })
+}
+
+fn encrypt_here(parts: &[&[u8]], recipients: &[Recipient]) -> Result<Vec<u8>> {
     let recipients = recipients
         .iter()
         .map(Recipient::to_age)
@@ -92,10 +105,25 @@ pub fn open_with(ciphertext: &[u8], identities: &Identities, max: usize) -> Resu
         Err(age::DecryptError::NoMatchingKeys) => {}
         Err(other) => return Err(other.into()),
     }
-    let Some(key) = identities.unlock_for(sealed.header())? else {
-        return Err(identities.mismatch());
-    };
-    sealed.read(sealed.decryptor()?.decrypt(iter::once(key))?)
+    if let Some(key) = identities.unlock_for(sealed.header())? {
+        return sealed.read(sealed.decryptor()?.decrypt(iter::once(key))?);
+    }
+    for plugin in identities.plugins() {
+        match open_with_plugin(ciphertext, plugin, max) {
+            Err(Error::KeyMismatch) => {}
+            other => return other,
+        }
+    }
+    Err(identities.mismatch())
+}
+
+/// Opens a file with a key that a plugin holds, within its time.
+fn open_with_plugin(ciphertext: &[u8], plugin: &PluginKey, max: usize) -> Result<Secret> {
+    let (key, file) = (plugin.key.clone(), ciphertext.to_vec());
+    limited::within(&plugin.watch, plugin.patience, move || {
+        let sealed = Sealed::parse(&file, max)?;
+        sealed.read(sealed.decryptor()?.decrypt(iter::once(&*key as _))?)
+    })
 }
 
 /// Opens a binary age file that a passphrase protects, at a cost of at most [`SCRYPT_LOG2_MAX`].

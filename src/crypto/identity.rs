@@ -7,12 +7,14 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use age::secrecy::ExposeSecret as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use sha2::{Digest as _, Sha256};
 
+use super::limited::{Named, Watch};
 use super::prompt::{Callbacks, Prompt, Unattended, secret_string};
 use super::recipient::Recipient;
 use super::{Error, Result, file, ssh};
@@ -74,7 +76,15 @@ enum Entry {
     /// An SSH key behind its passphrase.
     Locked(Box<LockedKey>),
     /// The name of the plugin; without a key where its program is missing.
-    Plugin(String, Option<Box<dyn age::Identity + Send + Sync>>),
+    Plugin(String, Option<PluginKey>),
+}
+
+/// A key that a plugin holds, for a thread of its own.
+#[derive(Clone)]
+pub(super) struct PluginKey {
+    pub(super) key: Arc<dyn age::Identity + Send + Sync>,
+    pub(super) watch: Arc<Watch>,
+    pub(super) patience: Duration,
 }
 
 impl Identities {
@@ -174,19 +184,21 @@ impl Identities {
         }]))
     }
 
-    /// The identities that can be tried without asking for an SSH passphrase, plugins last: they may
-    /// want a touch.
+    /// The identities that can be tried without anybody being asked for anything.
     pub(super) fn ready(&self) -> impl Iterator<Item = &dyn age::Identity> {
-        let keys = self.0.iter().filter_map(|entry| match entry {
+        self.0.iter().filter_map(|entry| match entry {
             Entry::Native(key) => Some(key.as_age()),
             Entry::Ssh(key, _) => Some(&**key as &dyn age::Identity),
             _ => None,
-        });
-        let plugins = self.0.iter().filter_map(|entry| match entry {
-            Entry::Plugin(_, Some(key)) => Some(&**key as &dyn age::Identity),
+        })
+    }
+
+    /// Those that plugins hold, to be tried last: they may want a touch.
+    pub(super) fn plugins(&self) -> impl Iterator<Item = &PluginKey> {
+        self.0.iter().filter_map(|entry| match entry {
+            Entry::Plugin(_, key) => key.as_ref(),
             _ => None,
-        });
-        keys.chain(plugins)
+        })
     }
 
     /// The SSH key behind a passphrase that the header of an age file names, unlocked now; `None` where
@@ -263,10 +275,26 @@ impl LockedKey {
 /// A plugin's identity; its program is looked up on PATH now, and missed only where nothing else fits.
 fn plugin_entry(identity: &age::plugin::Identity, prompt: &Arc<dyn Prompt>) -> Result<Entry> {
     let name = identity.plugin().to_owned();
-    let callbacks = Callbacks(Arc::clone(prompt));
+    let watch = Arc::new(Watch::new());
+    let named = Named {
+        prompt: Arc::clone(prompt),
+        watch: watch.clone(),
+        plugin: name.clone(),
+    };
+    let callbacks = Callbacks(Arc::new(named));
     let one = std::slice::from_ref(identity);
     match age::plugin::IdentityPluginV1::new(&name, one, callbacks) {
-        Ok(key) => Ok(Entry::Plugin(name, Some(Box::new(key)))),
+        Ok(key) => {
+            let (key, patience) = (Arc::new(key), prompt.patience());
+            Ok(Entry::Plugin(
+                name,
+                Some(PluginKey {
+                    key,
+                    watch,
+                    patience,
+                }),
+            ))
+        }
         Err(age::plugin::ResolveError::MissingPlugin { .. }) => Ok(Entry::Plugin(name, None)),
         Err(other) => Err(other.into()),
     }
@@ -289,6 +317,25 @@ fn ask(label: &str, prompt: &dyn Prompt) -> Result<Secret> {
     prompt.passphrase(&what).ok_or(Error::NeedPassphrase)
 }
 
+/// The text of an identity file, whose passphrase is asked for if it has one; keys whose passphrase is changed by other
+/// programs are refused.
+pub fn text_of(bytes: &Secret, label: &str, prompt: &dyn Prompt) -> Result<Secret> {
+    let start = bytes.expose().trim_ascii_start();
+    if start.starts_with(file::MAGIC) || start.starts_with(file::ARMOR_BEGIN) {
+        return unlock(start, label, prompt);
+    }
+    if start.starts_with(ssh::PEM_BEGIN.as_bytes()) {
+        let text = "an SSH key; its passphrase is changed with ssh-keygen -p";
+        return Err(Error::UnsupportedKey(text.to_owned()));
+    }
+    Ok(Secret::copy_of(bytes.expose()))
+}
+
+/// An identity file's text under a passphrase, as an armored age file at the fixed cost.
+pub fn protect(text: &Secret, passphrase: &Secret) -> Result<Secret> {
+    file::encrypt_with_passphrase(text, passphrase).map(Secret::new)
+}
+
 /// A new identity file, as age-keygen writes it, and its public half.
 ///
 /// `comment` becomes the first line, after `# `: when it was made, for example. With a passphrase the file is
@@ -308,7 +355,7 @@ pub fn generate_identity(
     text.push(b'\n');
     let text = Secret::new(text);
     let file = match passphrase {
-        Some(passphrase) => Secret::new(file::encrypt_with_passphrase(&text, passphrase)?),
+        Some(passphrase) => protect(&text, passphrase)?,
         None => text,
     };
     Ok((file, recipient))

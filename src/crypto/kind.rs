@@ -51,6 +51,11 @@ impl IdentityKind {
         matches!(self, Self::Passphrase | Self::SshPassphrase)
     }
 
+    /// Whether it can be used without anybody being asked for anything.
+    pub const fn is_silent(self) -> bool {
+        matches!(self, Self::Plain | Self::Ssh)
+    }
+
     /// A word for scripts.
     pub const fn word(self) -> &'static str {
         match self {

@@ -7,6 +7,7 @@
 pub mod file;
 pub mod identity;
 mod kind;
+mod limited;
 pub mod prompt;
 pub mod recipient;
 pub mod sign;
@@ -76,6 +77,11 @@ pub enum Error {
         /// The name of the program.
         program: String,
     },
+    /// A plugin that said nothing for too long.
+    PluginSilent {
+        /// How long it was waited for.
+        seconds: u64,
+    },
     /// What a plugin said when it failed, without control characters.
     Plugin(String),
     /// The public half is known to the plugin only.
@@ -117,6 +123,12 @@ impl fmt::Display for Error {
                 f.write_str("post-quantum recipients and others cannot share a file")
             }
             Self::PluginMissing { program } => write!(f, "{program} is not on PATH: install it"),
+            Self::PluginSilent { seconds } => {
+                write!(
+                    f,
+                    "the plugin did not answer within {seconds} seconds, it was ended"
+                )
+            }
             Self::Plugin(message) => write!(f, "the plugin failed: {message}"),
             Self::PluginRecipient { plugin } => write!(
                 f,

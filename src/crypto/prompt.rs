@@ -3,10 +3,14 @@
 //! Lives here: the trait that a caller implements, and its adapter to age. Never here: a terminal.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use age::secrecy::SecretString;
 
 use crate::secret::Secret;
+
+/// How long a plugin may be silent, unless the caller says otherwise: enough to find a key and touch it.
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The most characters of a plugin's text that are passed on.
 const TEXT_MAX: usize = 500;
@@ -19,6 +23,21 @@ pub trait Prompt: Send + Sync {
 
     /// Shows a line, such as "touch the key now".
     fn message(&self, text: &str);
+
+    /// Asks a question with yes or no; `None` when there is nobody to ask.
+    fn confirm(&self, _question: &str) -> Option<bool> {
+        None
+    }
+
+    /// Asks for a line that is no secret; `None` when there is nobody to ask.
+    fn line(&self, _what: &str) -> Option<String> {
+        None
+    }
+
+    /// How long a plugin may be silent.
+    fn patience(&self) -> Duration {
+        PATIENCE
+    }
 
     /// Whether asking again may bring another answer: a person may have mistyped, a program has not.
     fn can_repeat(&self) -> bool {
@@ -52,13 +71,18 @@ impl age::Callbacks for Callbacks {
         self.0.message(&printable(message));
     }
 
-    /// Not answered: no is safe, but a plugin takes it for the person's own no.
-    fn confirm(&self, _message: &str, _yes: &str, _no: Option<&str>) -> Option<bool> {
-        None
+    /// A question without a second choice is a message that wants to be read: yes is all there is to say.
+    fn confirm(&self, message: &str, yes: &str, no: Option<&str>) -> Option<bool> {
+        let choices = match no {
+            Some(no) => format!("yes: {}, no: {}", printable(yes), printable(no)),
+            None => format!("yes: {}", printable(yes)),
+        };
+        self.0
+            .confirm(&format!("{} ({choices})", printable(message)))
     }
 
-    fn request_public_string(&self, _description: &str) -> Option<String> {
-        None
+    fn request_public_string(&self, description: &str) -> Option<String> {
+        self.0.line(&printable(description))
     }
 
     fn request_passphrase(&self, description: &str) -> Option<SecretString> {

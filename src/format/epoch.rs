@@ -86,6 +86,11 @@ impl Epoch {
         )
     }
 
+    /// One line that tells this store, epoch and writer key from any other.
+    pub fn key(&self) -> String {
+        format!("{} {} {}", self.store, self.number, self.writer)
+    }
+
     /// Eight words that tell this store and epoch from any other (section 3).
     pub fn fingerprint(&self) -> String {
         fingerprint(&self.store, self.number, &self.writer)

@@ -43,6 +43,23 @@ impl Stage {
             Self::Descent => "descent",
         }
     }
+
+    /// The stage that a word of the specification means.
+    pub fn of_word(word: &str) -> Option<Self> {
+        let all = [
+            Self::Version,
+            Self::Name,
+            Self::Envelope,
+            Self::Signature,
+            Self::Header,
+            Self::Revision,
+            Self::Pin,
+            Self::Member,
+            Self::Seal,
+            Self::Descent,
+        ];
+        all.into_iter().find(|stage| stage.word() == word)
+    }
 }
 
 /// Something that is not believed.

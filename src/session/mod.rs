@@ -2,19 +2,31 @@
 //!
 //! Lives here: everything that may ask a person for a passphrase. Never here: what is done with the keys.
 
+#[cfg(target_os = "linux")]
+pub mod agent;
+pub mod ask;
+#[cfg(target_os = "linux")]
+pub mod client;
+mod here;
+pub mod keyring;
+pub mod lasting;
+pub mod pinentry;
 mod prompt;
+pub mod protocol;
 
 use std::fmt;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::config::Config;
 use crate::crypto;
 use crate::crypto::Identities;
 use crate::crypto::IdentityKind;
 use crate::crypto::Prompt;
 use crate::crypto::Unattended;
 use crate::crypto::file;
+use crate::crypto::identity;
 use crate::format::Epoch;
 use crate::format::KEYS_MAX_BYTES;
 use crate::format::Refusal;
@@ -22,16 +34,22 @@ use crate::format::Stage;
 use crate::format::keys::KeyFile;
 use crate::format::layout;
 use crate::secret::Secret;
+use crate::session::here::Here;
+use crate::session::lasting::Terms;
 use crate::store;
 use crate::store::Store;
 use crate::store::keeper::Keeper;
 use crate::sys::Env;
 use crate::sys::fs;
+use crate::sys::mem;
 
 pub use prompt::Asking;
 
 /// Most bytes of an identity file.
 const IDENTITY_MAX_BYTES: u64 = 1 << 20;
+/// What is said where keys may reach swap.
+pub const NOT_LOCKED: &str =
+    "the keys could not be locked into memory (see: ulimit -l), they may reach swap";
 /// How often a wrong passphrase may be typed.
 const ATTEMPTS: usize = 3;
 
@@ -144,32 +162,52 @@ impl Source {
     pub fn kind(&self) -> Option<IdentityKind> {
         match self {
             Self::Variable(key) | Self::Given(key) => Some(IdentityKind::of(key)),
-            Self::File(path) => {
-                let bytes = fs::read_secret(path, IDENTITY_MAX_BYTES).ok()?;
-                Some(IdentityKind::of(&bytes))
-            }
+            Self::File(_) => Some(IdentityKind::of(&self.read().ok()?)),
+        }
+    }
+
+    /// The identity as it lies there, protected or not.
+    fn read(&self) -> Result<Secret, Error> {
+        match self {
+            Self::Variable(key) | Self::Given(key) => Ok(Secret::copy_of(key.expose())),
+            Self::File(path) => fs::read_secret(path, IDENTITY_MAX_BYTES).map_err(|error| {
+                if error.source.kind() == std::io::ErrorKind::NotFound {
+                    Error::NoIdentity(path.clone())
+                } else {
+                    error.into()
+                }
+            }),
         }
     }
 
     /// Reads the identity, asking for its passphrase if it has one.
     pub fn load(&self, prompt: &Arc<dyn Prompt>) -> Result<Identities, Error> {
+        self.parse(&self.read()?, prompt)
+    }
+
+    fn parse(&self, bytes: &Secret, prompt: &Arc<dyn Prompt>) -> Result<Identities, Error> {
         let label = self.label();
         let loaded = match self {
-            Self::Variable(key) => Identities::from_key(key),
-            Self::Given(key) => from_file(key, &label, prompt),
-            Self::File(path) => {
-                let bytes = match fs::read_secret(path, IDENTITY_MAX_BYTES) {
-                    Ok(bytes) => bytes,
-                    Err(error) if error.source.kind() == std::io::ErrorKind::NotFound => {
-                        return Err(Error::NoIdentity(path.clone()));
-                    }
-                    Err(error) => return Err(error.into()),
-                };
-                from_file(&bytes, &label, prompt)
-            }
+            Self::Variable(_) => Identities::from_key(bytes),
+            Self::Given(_) | Self::File(_) => from_file(bytes, &label, prompt),
         };
         loaded.map_err(|error| unlocked_error(&label, error, prompt))
     }
+}
+
+/// The text of an age identity file, its passphrase asked for if it has one.
+pub fn identity_text(path: &Path, asking: &Asking) -> Result<Secret, Error> {
+    let source = Source::File(path.to_owned());
+    let bytes = source.read()?;
+    let label = source.label();
+    identity::text_of(&bytes, &label, asking).map_err(|error| match error {
+        crypto::Error::WrongPassphrase => Error::WrongPassphrase(label),
+        crypto::Error::NeedPassphrase => Error::CannotAsk(label),
+        error => Error::Identity {
+            source: label,
+            error,
+        },
+    })
 }
 
 /// The identity file that is meant when none is named.
@@ -177,21 +215,73 @@ pub fn usual_identity(env: &Env) -> PathBuf {
     env.places.config.join("identities")
 }
 
-/// Whoever holds the store's keys, asking where that is needed and possible.
-pub fn unlock(env: &Env, store: &Store, source: &Source) -> Result<Box<dyn Keeper>, Error> {
-    Ok(Box::new(open_keys(env, store, source)?))
+/// Whoever holds the store's keys, asking where that is needed and possible. `purpose` is what for, as the record of uses
+/// and a question of consent call it.
+///
+/// The agent, where the identity cannot be used without a person or is not there; it is started if there is none. A plain
+/// identity is as fast, and holding its keys somewhere would protect nothing.
+pub fn unlock(
+    env: &Arc<Env>,
+    store: &Store,
+    source: &Source,
+    purpose: &'static str,
+) -> Result<Box<dyn Keeper>, Error> {
+    let prompt: Arc<dyn Prompt> = Arc::new(Asking::new(env));
+    unlock_with(env, store, source, purpose, &prompt)
+}
+
+/// The same, if nobody needs to be asked for them.
+pub fn unlock_silently(
+    env: &Arc<Env>,
+    store: &Store,
+    source: &Source,
+    purpose: &'static str,
+) -> Option<Box<dyn Keeper>> {
+    let prompt: Arc<dyn Prompt> = Arc::new(Unattended);
+    unlock_with(env, store, source, purpose, &prompt).ok()
+}
+
+fn unlock_with(
+    env: &Arc<Env>,
+    store: &Store,
+    source: &Source,
+    purpose: &'static str,
+    prompt: &Arc<dyn Prompt>,
+) -> Result<Box<dyn Keeper>, Error> {
+    let read = source.read();
+    let is_silent = matches!(&read, Ok(bytes) if IdentityKind::of(bytes).is_silent());
+    let lasts = !is_silent && matches!(source, Source::File(_)) && lasting::is_possible(env);
+    if lasts && let Some(agent) = lasting::find(env, store, purpose, prompt.as_ref()) {
+        return Ok(agent);
+    }
+    let opened = open(store, source, (&read?, prompt), lasts)?;
+    if lasts {
+        let terms = Terms::of(&Config::load(env).unwrap_or_default());
+        match lasting::hold(env, store, &opened, &terms) {
+            Ok(true) => {}
+            Ok(false) => prompt.message(NOT_LOCKED),
+            Err(why) => prompt.message(&format!("the keys are not kept unlocked: {why}")),
+        }
+    }
+    let uses = store.state.path().to_owned();
+    Ok(Box::new(Here::new(opened.keys, env, uses, purpose)))
 }
 
 /// The keys themselves, in this process, asking where that is needed and possible.
-pub fn open_keys(env: &Env, store: &Store, source: &Source) -> Result<KeyFile, Error> {
+pub fn open_keys(env: &Arc<Env>, store: &Store, source: &Source) -> Result<KeyFile, Error> {
+    Ok(*open_whole(env, store, source)?.keys)
+}
+
+/// The same with the key file's plaintext, for handing it to the agent.
+pub fn open_whole(env: &Arc<Env>, store: &Store, source: &Source) -> Result<Opened, Error> {
     let prompt: Arc<dyn Prompt> = Arc::new(Asking::new(env));
-    open(store, source, &prompt)
+    open(store, source, (&source.read()?, &prompt), true)
 }
 
 /// The keys in the one of several key files that the identity opens, asking where that is needed and possible. The files are given
 /// with their members, and need not be the store's own; nothing is remembered of it.
 pub fn open_one_of(
-    env: &Env,
+    env: &Arc<Env>,
     source: &Source,
     epoch: &Epoch,
     files: &[(String, Vec<u8>)],
@@ -211,31 +301,39 @@ pub fn open_one_of(
     })
 }
 
-/// Whoever holds the store's keys, if nobody needs to be asked for them.
-pub fn unlock_silently(store: &Store, source: &Source) -> Option<Box<dyn Keeper>> {
-    let prompt: Arc<dyn Prompt> = Arc::new(Unattended);
-    Some(Box::new(open(store, source, &prompt).ok()?))
+/// An opened key file.
+pub struct Opened {
+    /// What it says.
+    pub keys: Box<KeyFile>,
+    /// Its plaintext, where it was to be kept.
+    plain: Option<Secret>,
 }
 
-fn open(store: &Store, source: &Source, prompt: &Arc<dyn Prompt>) -> Result<KeyFile, Error> {
-    open_by(store, source, &source.load(prompt)?, prompt)
-}
-
-/// Opens the store's keys by identities that are loaded already.
-pub fn open_by(
+fn open(
     store: &Store,
     source: &Source,
-    identities: &Identities,
-    prompt: &Arc<dyn Prompt>,
-) -> Result<KeyFile, Error> {
+    (bytes, prompt): (&Secret, &Arc<dyn Prompt>),
+    keep: bool,
+) -> Result<Opened, Error> {
+    let identities = source.parse(bytes, prompt)?;
+    open_by(store, (source, &identities, prompt), keep)
+}
+
+/// Opens the store's keys by identities that are loaded already; `keep` keeps the key file's plaintext.
+pub fn open_by(
+    store: &Store,
+    using: (&Source, &Identities, &Arc<dyn Prompt>),
+    keep: bool,
+) -> Result<Opened, Error> {
+    let source = using.0;
     if let Some(member) = store.state.member()
-        && let Some(keys) = try_member(store, (source, identities, prompt), &member)?
+        && let Some(keys) = try_member(store, using, &member, keep)?
     {
         return Ok(keys);
     }
     let members = store.key_files()?;
     for member in &members {
-        if let Some(keys) = try_member(store, (source, identities, prompt), member)? {
+        if let Some(keys) = try_member(store, using, member, keep)? {
             // Only a hint: a device that cannot write it tries the key files one by one the next time, too.
             let _ = store.state.set_member(member);
             return Ok(keys);
@@ -247,12 +345,13 @@ pub fn open_by(
     })
 }
 
-/// The keys, if the identities open this member's key file.
+/// The keys, if the identities open this member's key file; its plaintext too, if it is to be kept.
 fn try_member(
     store: &Store,
     (source, identities, prompt): (&Source, &Identities, &Arc<dyn Prompt>),
     member: &str,
-) -> Result<Option<KeyFile>, Error> {
+    keep: bool,
+) -> Result<Option<Opened>, Error> {
     let Some(bytes) = store.key_file(member)? else {
         return Ok(None);
     };
@@ -260,17 +359,36 @@ fn try_member(
     let Some(plain) = decrypt((source, identities, prompt), &path, &bytes)? else {
         return Ok(None);
     };
+    let kept = keep.then(|| Secret::copy_of(plain.expose()));
     let of_file = |refusal: Refusal| refusal.of(&path);
-    if store.state.knows_keys(&store.epoch, &path, &bytes) {
-        let keys = KeyFile::parse_known(plain, &store.epoch, member);
-        return Ok(Some(keys.map_err(of_file)?));
+    let is_known = store.state.knows_keys(&store.epoch, &path, &bytes);
+    let keys = if is_known {
+        KeyFile::parse_known(plain, &store.epoch, member)
+    } else {
+        KeyFile::parse(plain, &store.epoch, member)
+    };
+    let keys = Box::new(keys.map_err(of_file)?);
+    // Kept out of swap where the limit allows; `unlock` and `doctor` say where it does not.
+    mem::lock(std::slice::from_ref(&*keys));
+    if !is_known {
+        // A device that cannot write this verifies the key file again the next time.
+        let _ = store.state.set_past(keys.ended());
+        let _ = store.state.set_role(keys.role());
+        let _ = store.state.set_known_keys(&store.epoch, &path, &bytes);
     }
-    let keys = KeyFile::parse(plain, &store.epoch, member).map_err(of_file)?;
-    // A device that cannot write this verifies the key file again the next time.
-    let _ = store.state.set_past(keys.ended());
-    let _ = store.state.set_role(keys.role());
-    let _ = store.state.set_known_keys(&store.epoch, &path, &bytes);
-    Ok(Some(keys))
+    Ok(Some(Opened { keys, plain: kept }))
+}
+
+/// Whether it is the identity that fails, and not the key file.
+fn is_about_identity(error: &crypto::Error) -> bool {
+    matches!(
+        error,
+        crypto::Error::WrongPassphrase
+            | crypto::Error::NeedPassphrase
+            | crypto::Error::Plugin(_)
+            | crypto::Error::PluginSilent { .. }
+            | crypto::Error::PluginMissing { .. }
+    )
 }
 
 /// A key file in clear, if the identities open it.
@@ -283,7 +401,7 @@ fn decrypt(
     match file::open_with(bytes, identities, limit) {
         Ok(plain) => Ok(Some(plain)),
         Err(crypto::Error::KeyMismatch) => Ok(None),
-        Err(error @ (crypto::Error::WrongPassphrase | crypto::Error::NeedPassphrase)) => {
+        Err(error) if is_about_identity(&error) => {
             Err(unlocked_error(&source.label(), error, prompt))
         }
         Err(error) => {

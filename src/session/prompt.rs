@@ -1,11 +1,15 @@
-//! Asking for a passphrase: a program named by `AGEVAULT_PASSPHRASE_CMD`, else the terminal, else nobody.
+//! Asking for a passphrase: a program named by `AGEVAULT_PASSPHRASE_CMD`, else a pinentry, else the terminal, else nobody.
 
-use std::ffi::OsString;
+use std::ffi::OsStr;
 use std::io;
+use std::sync::Arc;
 use std::sync::Mutex;
+use std::time::Duration;
 
+use crate::config::Config;
 use crate::crypto::Prompt;
 use crate::secret::Secret;
+use crate::session::pinentry::Pinentry;
 use crate::sys::Env;
 use crate::sys::process;
 use crate::sys::tty::Terminal;
@@ -13,28 +17,35 @@ use crate::sys::tty::Terminal;
 /// The variable that names a program which prints the passphrase.
 const COMMAND_VARIABLE: &str = "AGEVAULT_PASSPHRASE_CMD";
 
+/// How long a plugin may be silent, unless the configuration says otherwise.
+const PLUGIN_SECONDS: u64 = 60;
+
 /// Asks the way this environment allows.
 pub struct Asking {
-    command: Option<OsString>,
-    vars: Vec<(OsString, OsString)>,
-    is_unattended: bool,
-    term: Option<OsString>,
+    env: Arc<Env>,
     unanswered: Mutex<Option<String>>,
 }
 
 impl Asking {
-    /// Takes what it needs from the environment; asks nothing yet.
-    pub fn new(env: &Env) -> Self {
-        let command = env.var_os(COMMAND_VARIABLE).map(ToOwned::to_owned);
-        // Only a program that is asked gets them: most look-ups ask nobody.
-        let vars = command.as_ref().map(|_| env.vars.clone());
+    /// Asks nothing yet.
+    pub fn new(env: &Arc<Env>) -> Self {
         Self {
-            command,
-            vars: vars.unwrap_or_default(),
-            is_unattended: env.is_unattended(),
-            term: env.var_os("TERM").map(ToOwned::to_owned),
+            env: env.clone(),
             unanswered: Mutex::new(None),
         }
+    }
+
+    fn command(&self) -> Option<&OsStr> {
+        self.env.var_os(COMMAND_VARIABLE)
+    }
+
+    /// The pinentry, if one is configured and somebody may be asked.
+    fn pinentry(&self) -> Option<Pinentry> {
+        if self.env.must_not_ask() {
+            return None;
+        }
+        let program = Config::load(&self.env).ok()?.pinentry?;
+        Some(Pinentry::new(&self.env, program))
     }
 
     /// The answer; why there is none is kept for `unanswered`.
@@ -54,31 +65,39 @@ impl Asking {
     }
 
     fn terminal(&self) -> Option<Terminal> {
-        if self.is_unattended {
+        if self.env.is_unattended() {
             None
         } else {
-            Terminal::open(self.term.as_deref())
+            Terminal::open(self.env.var_os("TERM"))
         }
+    }
+}
+
+/// Why a question was not answered.
+fn why(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::Interrupted | io::ErrorKind::UnexpectedEof => "none was typed".to_owned(),
+        io::ErrorKind::TimedOut => "nobody answered".to_owned(),
+        _ => format!("asking for it failed: {error}"),
     }
 }
 
 impl Prompt for Asking {
     fn passphrase(&self, what: &str) -> Option<Secret> {
-        if let Some(command) = &self.command {
-            let kept = self.vars.iter().filter(|(key, _)| key != "AGEVAULT_KEY");
-            let vars: Vec<_> = kept
+        if let Some(command) = self.command() {
+            let vars = self.env.vars.iter();
+            let vars: Vec<_> = vars
+                .filter(|(key, _)| key != "AGEVAULT_KEY")
                 .map(|(key, value)| (key.as_os_str(), value.as_os_str()))
                 .collect();
             let failed = |error| format!("the program of {COMMAND_VARIABLE} failed: {error}");
             return self.answer(process::capture(command, &vars), failed);
         }
-        let typed = self.terminal()?.ask_hidden(&format!("{what}: "));
-        self.answer(typed, |error| match error.kind() {
-            io::ErrorKind::Interrupted | io::ErrorKind::UnexpectedEof => {
-                "none was typed".to_owned()
-            }
-            _ => format!("the terminal failed: {error}"),
-        })
+        let typed = match self.pinentry() {
+            Some(pinentry) => pinentry.passphrase(what),
+            None => self.terminal()?.ask_hidden(&format!("{what}: ")),
+        };
+        self.answer(typed, |error| why(&error))
     }
 
     fn message(&self, text: &str) {
@@ -87,8 +106,24 @@ impl Prompt for Asking {
         }
     }
 
+    fn confirm(&self, question: &str) -> Option<bool> {
+        match self.pinentry() {
+            Some(pinentry) => pinentry.confirm(question).ok(),
+            None => self.terminal()?.confirm(question, false).ok(),
+        }
+    }
+
+    fn line(&self, what: &str) -> Option<String> {
+        self.terminal()?.ask_line(&format!("{what}: ")).ok()
+    }
+
+    fn patience(&self) -> Duration {
+        let config = Config::load(&self.env).unwrap_or_default();
+        Duration::from_secs(config.plugin_seconds.unwrap_or(PLUGIN_SECONDS))
+    }
+
     fn can_repeat(&self) -> bool {
-        self.command.is_none()
+        self.command().is_none()
     }
 
     fn unanswered(&self) -> Option<String> {

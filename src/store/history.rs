@@ -78,7 +78,7 @@ impl Store {
         let of_name = |refusal: Refusal| refusal.of(name.as_str());
         let document = keeper
             .open_history(&repo.blob(blob, ENTRY_MAX_BYTES)?)
-            .map_err(of_name)?;
+            .map_err(|unopened| unopened.of(name.as_str()))?;
         let header = Header::parse(&document.header).map_err(of_name)?;
         if header.name != name.as_str() {
             let reason = format!("it is the entry \"{}\"", header.name.escape_debug());

@@ -209,8 +209,7 @@ impl Store {
             .dir
             .stat(Path::new(&layout::path_of(name)))?
             .ok_or_else(missing)?;
-        let entry = self.verified(keeper, name)?;
-        Ok((entry.header, stat))
+        Ok((self.verified(keeper, name)?, stat))
     }
 
     /// Adds records to the index; many at once, or a file that has outgrown its entries, write it anew.
@@ -236,7 +235,8 @@ impl Store {
             return Ok(dir.replace(Path::new(FILE), &encode(all.values()))?);
         }
         fs::make_private(self.state.path())?;
-        Ok(fs::append(&path, &added)?)
+        fs::append(&path, &added)?;
+        Ok(())
     }
 }
 

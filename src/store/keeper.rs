@@ -19,13 +19,54 @@ use crate::store::Error;
 /// Most bytes of a decrypted document.
 const PLAIN_MAX_BYTES: usize = SECRET_MAX_BYTES + HEADER_MAX_BYTES;
 
+/// Why a document is not opened.
+#[derive(Debug)]
+pub enum Unopened {
+    /// It is not believed.
+    Refused(Refusal),
+    /// It is opened with a person's consent only, and there is none: the entry, and why.
+    Denied(String, String),
+    /// Whoever held the keys is gone, or holds them no longer.
+    Gone,
+}
+
+impl Unopened {
+    /// The same, of this subject, unless a deeper layer has named one already.
+    #[must_use]
+    pub fn of(self, subject: &str) -> Self {
+        match self {
+            Self::Refused(refusal) => Self::Refused(refusal.of(subject)),
+            Self::Denied(entry, why) if entry.is_empty() => Self::Denied(subject.to_owned(), why),
+            other => other,
+        }
+    }
+}
+
+impl From<Refusal> for Unopened {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+/// What a verified entry tells without its secret.
+#[derive(Debug)]
+pub struct Look {
+    /// The header's text.
+    pub header: String,
+    /// The secret's length in bytes.
+    pub size: usize,
+}
+
 /// Opens, makes and seals with the store's keys.
 pub trait Keeper: Sync {
     /// Decrypts a file with the current store key and verifies its signature (F-035, F-050, F-051).
-    fn open(&self, ciphertext: &[u8], domain: Domain) -> Result<Document, Refusal>;
+    fn open(&self, ciphertext: &[u8], domain: Domain) -> Result<Document, Unopened>;
+
+    /// Verifies an entry and tells its header alone: nobody is asked for consent, and it counts as no use.
+    fn look(&self, ciphertext: &[u8]) -> Result<Look, Unopened>;
 
     /// Opens an entry from history, of this epoch or an earlier one.
-    fn open_history(&self, ciphertext: &[u8]) -> Result<Document, Refusal>;
+    fn open_history(&self, ciphertext: &[u8]) -> Result<Document, Unopened>;
 
     /// Signs header and body and encrypts them to the store key.
     fn make(&self, header: &str, body: &Secret, domain: Domain) -> Result<Vec<u8>, Error>;
@@ -39,11 +80,15 @@ pub trait Keeper: Sync {
 
 /// So that whoever holds the keys can be handed on like a keeper of a known kind.
 impl<K: Keeper + ?Sized> Keeper for Box<K> {
-    fn open(&self, ciphertext: &[u8], domain: Domain) -> Result<Document, Refusal> {
+    fn open(&self, ciphertext: &[u8], domain: Domain) -> Result<Document, Unopened> {
         (**self).open(ciphertext, domain)
     }
 
-    fn open_history(&self, ciphertext: &[u8]) -> Result<Document, Refusal> {
+    fn look(&self, ciphertext: &[u8]) -> Result<Look, Unopened> {
+        (**self).look(ciphertext)
+    }
+
+    fn open_history(&self, ciphertext: &[u8]) -> Result<Document, Unopened> {
         (**self).open_history(ciphertext)
     }
 
@@ -61,12 +106,17 @@ impl<K: Keeper + ?Sized> Keeper for Box<K> {
 }
 
 impl Keeper for KeyFile {
-    fn open(&self, ciphertext: &[u8], domain: Domain) -> Result<Document, Refusal> {
+    fn look(&self, ciphertext: &[u8]) -> Result<Look, Unopened> {
+        let document = self.open(ciphertext, Domain::Entry)?;
+        Ok(Look {
+            header: document.header,
+            size: document.body.len(),
+        })
+    }
+
+    fn open(&self, ciphertext: &[u8], domain: Domain) -> Result<Document, Unopened> {
         if ciphertext.len() as u64 > ENTRY_MAX_BYTES {
-            return Err(Refusal::new(
-                Stage::Envelope,
-                "it is larger than an entry may be",
-            ));
+            return Err(Refusal::new(Stage::Envelope, "it is larger than an entry may be").into());
         }
         let plain = file::open_with_key(ciphertext, &self.store_key, PLAIN_MAX_BYTES);
         let document = Document::open(
@@ -74,17 +124,17 @@ impl Keeper for KeyFile {
             domain,
             &self.epoch,
         )?;
-        check_size(document)
+        Ok(check_size(document)?)
     }
 
-    fn open_history(&self, ciphertext: &[u8]) -> Result<Document, Refusal> {
+    fn open_history(&self, ciphertext: &[u8]) -> Result<Document, Unopened> {
         let now = self.open(ciphertext, Domain::Entry);
         self.past.iter().fold(now, |opened, past| {
             opened.or_else(|refusal| {
                 let plain = file::open_with_key(ciphertext, &past.store_key, PLAIN_MAX_BYTES);
                 let plain = plain.map_err(|_| refusal)?;
                 let epoch = past.ended.epoch(&self.epoch.store);
-                check_size(Document::open(plain, Domain::Entry, &epoch)?)
+                Ok(check_size(Document::open(plain, Domain::Entry, &epoch)?)?)
             })
         })
     }

@@ -16,6 +16,7 @@ mod stamps;
 pub mod state;
 pub mod tree;
 pub mod turn;
+pub mod uses;
 mod write;
 
 use std::fmt;
@@ -34,6 +35,7 @@ use crate::format::layout;
 use crate::format::name::BadName;
 use crate::git;
 use crate::git::Repo;
+use crate::store::keeper::Unopened;
 use crate::store::people::Unfit;
 use crate::store::state::Sight;
 use crate::store::state::State;
@@ -189,6 +191,10 @@ pub enum Error {
     BadName(BadName),
     /// Something that is not believed.
     Refused(Refusal),
+    /// An entry is opened with a person's consent only, and there is none: the entry, and why.
+    Denied(String, String),
+    /// Whoever held the keys is gone, or holds them no longer.
+    KeeperGone,
     /// The keys at hand can read only.
     ReadOnly,
     /// The store has moved to another epoch since it was opened.
@@ -233,6 +239,10 @@ impl fmt::Display for Error {
             }
             Self::BadName(bad) => bad.fmt(f),
             Self::Refused(refusal) => refusal.fmt(f),
+            Self::Denied(entry, why) => {
+                write!(f, "\"{}\" is not opened: {why}", entry.escape_debug())
+            }
+            Self::KeeperGone => write!(f, "the agent has forgotten the keys meanwhile"),
             Self::ReadOnly => write!(f, "this member may read the store and not write to it"),
             Self::Renewed => write!(
                 f,
@@ -273,6 +283,16 @@ impl From<fs::Error> for Error {
 impl From<Refusal> for Error {
     fn from(refusal: Refusal) -> Self {
         Self::Refused(refusal)
+    }
+}
+
+impl From<Unopened> for Error {
+    fn from(unopened: Unopened) -> Self {
+        match unopened {
+            Unopened::Refused(refusal) => Self::Refused(refusal),
+            Unopened::Denied(entry, why) => Self::Denied(entry, why),
+            Unopened::Gone => Self::KeeperGone,
+        }
     }
 }
 

@@ -34,11 +34,57 @@ pub struct Entry {
 impl Store {
     /// Opens one entry: everything is verified before anything is given out.
     pub fn entry(&self, keeper: &dyn Keeper, name: &Name) -> Result<Entry, Error> {
-        let (entry, seen) = self.entry_and_seen(keeper, name)?;
-        if entry.header.rev > seen {
-            self.remember_revs(&[(name.to_string(), entry.header.rev)])?;
-        }
+        let seen = self.seen(name)?;
+        let entry = Self::open_bytes(keeper, name, &self.ciphertext(name)?)
+            .map_err(|error| self.renewed_instead(error))?;
+        Self::check_rev(name, entry.header.rev, seen)?;
+        self.remember_rev(&entry.header, seen)?;
         Ok(entry)
+    }
+
+    /// The verified header of one entry and its secret's length; nobody is asked for consent.
+    pub fn look(&self, keeper: &dyn Keeper, name: &Name) -> Result<(Header, usize), Error> {
+        let (header, size, seen) = self.looked(keeper, name)?;
+        self.remember_rev(&header, seen)?;
+        Ok((header, size))
+    }
+
+    /// The same header, without remembering a new revision.
+    pub(super) fn verified(&self, keeper: &dyn Keeper, name: &Name) -> Result<Header, Error> {
+        Ok(self.looked(keeper, name)?.0)
+    }
+
+    /// The verified header, the secret's length, and the highest revision that this device has seen before.
+    fn looked(&self, keeper: &dyn Keeper, name: &Name) -> Result<(Header, usize, u64), Error> {
+        let seen = self.seen(name)?;
+        let (header, size) = Self::look_at_bytes(keeper, name, &self.ciphertext(name)?)
+            .map_err(|error| self.renewed_instead(error))?;
+        Self::check_rev(name, header.rev, seen)?;
+        Ok((header, size, seen))
+    }
+
+    /// The verified header of an entry's file and its secret's length; all checks but the revision's.
+    pub fn look_at_bytes(
+        keeper: &dyn Keeper,
+        name: &Name,
+        ciphertext: &[u8],
+    ) -> Result<(Header, usize), Error> {
+        let look = keeper.look(ciphertext);
+        let look = look.map_err(|unopened| unopened.of(name.as_str()))?;
+        Ok((header_of(&look.header, name)?, look.size))
+    }
+
+    /// The highest revision that this device has seen. To be asked before the file is read: a writer raises the
+    /// revision after the file is in its place.
+    fn seen(&self, name: &Name) -> Result<u64, Error> {
+        self.state.rev(name.as_str())
+    }
+
+    fn remember_rev(&self, header: &Header, seen: u64) -> Result<(), Error> {
+        if header.rev > seen {
+            self.remember_revs(&[(header.name.clone(), header.rev)])?;
+        }
+        Ok(())
     }
 
     /// Remembers revisions, where this device can remember anything.
@@ -47,21 +93,6 @@ impl Store {
             Err(Error::File(error)) if error.is_read_only() => Ok(()),
             other => other,
         }
-    }
-
-    /// Opens one entry and holds its revision against what was seen, without remembering a new one.
-    pub(super) fn verified(&self, keeper: &dyn Keeper, name: &Name) -> Result<Entry, Error> {
-        Ok(self.entry_and_seen(keeper, name)?.0)
-    }
-
-    /// A verified entry, and the highest revision of it that this device has seen before.
-    fn entry_and_seen(&self, keeper: &dyn Keeper, name: &Name) -> Result<(Entry, u64), Error> {
-        // What was seen first, then the file: a writer raises the revision after the file is in its place.
-        let seen = self.state.rev(name.as_str())?;
-        let entry = Self::open_bytes(keeper, name, &self.ciphertext(name)?)
-            .map_err(|error| self.renewed_instead(error))?;
-        Self::check_rev(name, entry.header.rev, seen)?;
-        Ok((entry, seen))
     }
 
     /// Refuses a revision below the highest that this device has seen of the name (F-055).
@@ -97,18 +128,9 @@ impl Store {
         name: &Name,
         ciphertext: &[u8],
     ) -> Result<(Document, Header), Error> {
-        let document = keeper
-            .open(ciphertext, Domain::Entry)
-            .map_err(|refusal| refusal.of(name.as_str()))?;
-        let header =
-            Header::parse(&document.header).map_err(|refusal| refusal.of(name.as_str()))?;
-        if header.name != name.as_str() {
-            let reason = format!(
-                "it is the entry \"{}\": files were swapped",
-                header.name.escape_debug()
-            );
-            return Err(Refusal::new(Stage::Name, reason).of(name.as_str()).into());
-        }
+        let document = keeper.open(ciphertext, Domain::Entry);
+        let document = document.map_err(|unopened| unopened.of(name.as_str()))?;
+        let header = header_of(&document.header, name)?;
         Ok((document, header))
     }
 
@@ -189,8 +211,9 @@ impl Store {
             Refusal::new(Stage::Member, "the member list is missing").of(layout::MEMBERS)
         })?;
         let of_list = |refusal: Refusal| refusal.of(layout::MEMBERS);
-        let document = keeper.open(&bytes, Domain::Members).map_err(of_list);
-        let document = document.map_err(|refusal| self.renewed_instead(refusal.into()))?;
+        let document = keeper.open(&bytes, Domain::Members);
+        let document = document.map_err(|unopened| unopened.of(layout::MEMBERS).into());
+        let document = document.map_err(|error| self.renewed_instead(error))?;
         let members = Members::of_document(&document).map_err(of_list)?;
         if members.rev < seen {
             return Err(of_list(Refusal::new(
@@ -234,6 +257,20 @@ pub(super) fn key_files_at(dir: &Dir) -> Result<Vec<String>, Error> {
         .collect();
     members.sort_unstable();
     Ok(members)
+}
+
+/// A verified document's header, held against the entry's name.
+fn header_of(text: &str, name: &Name) -> Result<Header, Error> {
+    let of_name = |refusal: Refusal| refusal.of(name.as_str());
+    let header = Header::parse(text).map_err(of_name)?;
+    if header.name != name.as_str() {
+        let reason = format!(
+            "it is the entry \"{}\": files were swapped",
+            header.name.escape_debug()
+        );
+        return Err(of_name(Refusal::new(Stage::Name, reason)).into());
+    }
+    Ok(header)
 }
 
 /// What `make` makes of each entry of the store at a path, in no order. Only files are looked at, and only what is an entry.

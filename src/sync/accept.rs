@@ -17,6 +17,7 @@ use crate::store;
 use crate::store::Entry;
 use crate::store::Store;
 use crate::store::keeper::Keeper;
+use crate::store::keeper::Unopened;
 use crate::store::tree;
 use crate::sync::Changed;
 use crate::sync::Error;
@@ -175,14 +176,16 @@ fn judge(store: &Store, keeper: &dyn Keeper, repo: &Repo, change: &Change) -> Re
         return left_out(refusal.reason);
     }
     let bytes = repo.blob(blob, tree::max_bytes(&change.path))?;
-    let opened = keeper.open(&bytes, Domain::Entry).and_then(|document| {
+    let opened = keeper.open(&bytes, Domain::Entry);
+    let opened = opened.and_then(|document| {
         let header = Header::parse(&document.header)?;
         let secret = document.body;
         Ok(Entry { header, secret })
     });
     let entry = match opened {
         Ok(entry) => entry,
-        Err(refusal) => return left_out(refusal.reason),
+        Err(Unopened::Refused(refusal)) => return left_out(refusal.reason),
+        Err(unopened) => return Err(unopened.of(name.as_str()).into()),
     };
     let seen = store.state.rev(name.as_str())?;
     let fate = if entry.header.name != name.as_str() {

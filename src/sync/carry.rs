@@ -277,7 +277,8 @@ impl Work<'_> {
                 opened = past.open(&bytes, Domain::Members);
             }
         }
-        let list = opened.and_then(|document| Members::of_document(&document));
+        let document = opened.map_err(|unopened| unopened.of(layout::MEMBERS))?;
+        let list = Members::of_document(&document);
         Ok(list.map_err(|refusal| refusal.of(layout::MEMBERS))?)
     }
 }

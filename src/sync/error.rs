@@ -6,6 +6,7 @@ use crate::format::Epoch;
 use crate::format::Refusal;
 use crate::git;
 use crate::store;
+use crate::store::keeper::Unopened;
 
 /// Why a sync did not come to its end. Nothing has changed in the store unless the variant says so.
 #[derive(Debug)]
@@ -84,6 +85,12 @@ impl From<store::Error> for Error {
 impl From<git::Error> for Error {
     fn from(error: git::Error) -> Self {
         Self::Store(error.into())
+    }
+}
+
+impl From<Unopened> for Error {
+    fn from(unopened: Unopened) -> Self {
+        Self::Store(unopened.into())
     }
 }
 

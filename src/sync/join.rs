@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 
 use crate::format::ENTRY_MAX_BYTES;
 use crate::format::Name;
+use crate::format::Refusal;
 use crate::format::document::Domain;
 use crate::format::layout;
 use crate::format::layout::Place;
@@ -351,10 +352,10 @@ impl Join<'_> {
             let Some(blob) = blob else { return Ok(None) };
             let bytes = self.repo.blob(blob, tree::max_bytes(layout::MEMBERS))?;
             let document = self.keeper.open(&bytes, Domain::Members);
-            let members = document.and_then(|document| Members::of_document(&document));
-            Ok::<_, Error>(Some(
-                members.map_err(|refusal| refusal.of(layout::MEMBERS))?,
-            ))
+            let document = document.map_err(|unopened| unopened.of(layout::MEMBERS))?;
+            let members = Members::of_document(&document);
+            let of_list = |refusal: Refusal| refusal.of(layout::MEMBERS);
+            Ok::<_, Error>(Some(members.map_err(of_list)?))
         };
         // A list of an earlier epoch is not needed, and does not open.
         let base = open(ours.old).unwrap_or(None);

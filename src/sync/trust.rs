@@ -360,7 +360,8 @@ impl Offer {
 
     fn check_list(&self, keys: &KeyFile, bytes: &[u8], is_own: bool) -> Result<(), Error> {
         let of_list = |refusal: Refusal| Error::from(refusal.of(layout::MEMBERS));
-        let document = keys.open(bytes, Domain::Members).map_err(of_list)?;
+        let document = keys.open(bytes, Domain::Members);
+        let document = document.map_err(|unopened| unopened.of(layout::MEMBERS))?;
         let list = Members::of_document(&document).map_err(of_list)?;
         if !is_own && list.rev < self.store.state.rev(layout::MEMBERS)? {
             let reason = "it is older than one seen before";

@@ -4,7 +4,6 @@
 
 use crate::format::Epoch;
 use crate::format::FORMAT_MAX_BYTES;
-use crate::format::Header;
 use crate::format::Refusal;
 use crate::format::Stage;
 use crate::format::document::Domain;
@@ -147,18 +146,9 @@ pub fn revisions(
             return Ok(None);
         };
         let bytes = repo.blob(blob, tree::max_bytes(&change.path))?;
-        let entry = Store::open_bytes(keeper, &name, &bytes)?;
-        let Header { rev, .. } = entry.header;
-        let seen = store.state.rev(name.as_str())?;
-        if rev < seen {
-            let reason = format!(
-                "it is revision {rev}, and this device has seen {seen}: an old value was brought back"
-            );
-            return Err(Refusal::new(Stage::Revision, reason)
-                .of(name.as_str())
-                .into());
-        }
-        Ok::<_, store::Error>(Some((name.to_string(), rev)))
+        let (header, _) = Store::look_at_bytes(keeper, &name, &bytes)?;
+        store.check_fresh(&name, header.rev)?;
+        Ok::<_, store::Error>(Some((name.to_string(), header.rev)))
     });
     let mut revs: Vec<(String, u64)> = Vec::new();
     for one in opened {
@@ -170,8 +160,8 @@ pub fn revisions(
         .and_then(|change| change.new);
     if let Some(blob) = list {
         let bytes = repo.blob(blob, tree::max_bytes(layout::MEMBERS))?;
-        let of_list = |refusal: Refusal| Error::from(refusal.of(layout::MEMBERS));
-        keeper.open(&bytes, Domain::Members).map_err(of_list)?;
+        let opened = keeper.open(&bytes, Domain::Members);
+        opened.map_err(|unopened| unopened.of(layout::MEMBERS))?;
     }
     Ok(revs)
 }

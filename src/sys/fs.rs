@@ -146,15 +146,17 @@ pub fn remove_tree(path: &Path) -> Result<()> {
     }
 }
 
-/// Adds a record to the end of a private file in one write; a write cut short is taken back.
-pub fn append(path: &Path, bytes: &[u8]) -> Result<()> {
+/// Adds a record to the end of a private file in one write, and returns the file's size then; a write cut short is
+/// taken back.
+pub fn append(path: &Path, bytes: &[u8]) -> Result<u64> {
     let err = |e| fail("write", path, e);
     let mut file = lock_file(path).map_err(err)?;
     let before = file.metadata().map_err(err)?.len();
     file.write_all(bytes).map_err(|error| {
         let _ = file.set_len(before);
         err(error)
-    })
+    })?;
+    Ok(before + bytes.len() as u64)
 }
 
 /// Applies a function to every item, in order, on all cores once there are more than `least` items.

@@ -1,4 +1,4 @@
-//! Memory that holds secrets: no core dumps, no debugger of the same user.
+//! Memory that holds secrets: no core dumps, no debugger of the same user, keys out of swap.
 //!
 //! Lives here: what the process forbids itself when it starts. Never here: a secret. `main` calls it first; `exec`
 //! hands the original limits back to the command.
@@ -57,6 +57,32 @@ impl OriginalLimits {
     pub fn restore(&self) -> io::Result<()> {
         Ok(rustix::process::setrlimit(Resource::Core, self.core)?)
     }
+}
+
+/// Keeps what lies at a place in memory out of swap, for as long as the process lives; false where the limit
+/// (`ulimit -l`) forbids that. It is never unlocked: locks do not nest, and another key may lie in the same page.
+pub fn lock<T>(place: &[T]) -> bool {
+    if size_of_val(place) == 0 {
+        return true;
+    }
+    let locked = region::lock(place.as_ptr(), size_of_val(place));
+    locked.map(std::mem::forget).is_ok()
+}
+
+/// Raises the limit of open files to `wanted`, or as far as that is allowed; what it is then.
+pub fn raise_open_files(wanted: u64) -> usize {
+    let limit = rustix::process::getrlimit(Resource::Nofile);
+    let most = limit.maximum.unwrap_or(u64::MAX);
+    let current = limit.current.unwrap_or(u64::MAX);
+    let raised = Rlimit {
+        current: Some(current.max(wanted.min(most))),
+        maximum: limit.maximum,
+    };
+    let now = match rustix::process::setrlimit(Resource::Nofile, raised) {
+        Ok(()) => current.max(wanted.min(most)),
+        Err(_) => current,
+    };
+    usize::try_from(now).unwrap_or(usize::MAX)
 }
 
 /// Whether the program runs with another user's or group's rights than its caller's. It is not made for that: the

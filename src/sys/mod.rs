@@ -10,6 +10,8 @@ pub mod path;
 pub mod process;
 pub mod ram;
 pub mod signal;
+#[cfg(target_os = "linux")]
+pub mod socket;
 pub mod tty;
 
 use std::ffi::OsStr;
@@ -97,9 +99,14 @@ impl Env {
         }
     }
 
+    /// Whether nobody may be asked in any way: `AGEVAULT_NON_INTERACTIVE` is set.
+    pub fn must_not_ask(&self) -> bool {
+        self.var_os("AGEVAULT_NON_INTERACTIVE").is_some()
+    }
+
     /// Whether nobody may be asked: `AGEVAULT_NON_INTERACTIVE` is set, or there is no terminal to ask on.
     pub fn is_unattended(&self) -> bool {
-        self.var_os("AGEVAULT_NON_INTERACTIVE").is_some()
+        self.must_not_ask()
             || !(self.terminal.stdin || self.terminal.stderr || self.terminal.stdout)
     }
 }

@@ -24,6 +24,10 @@ use std::process::Stdio;
 use std::sync::mpsc;
 use std::time::Duration;
 
+use rustix::event::PollFd;
+use rustix::event::PollFlags;
+use rustix::event::Timespec;
+
 use crate::secret::Secret;
 use crate::sys::fs;
 use crate::sys::mem::OriginalLimits;
@@ -37,6 +41,12 @@ const CAPTURE_MAX_BYTES: u64 = 64 * 1024;
 
 /// Most bytes of the one line with which a detached helper answers.
 const ANSWER_MAX_BYTES: u64 = 1024;
+
+/// Most bytes of a line of a program that is talked with.
+const HEARD_MAX_BYTES: usize = 16 * 1024;
+
+/// Most bytes of what the system tells of a process.
+const STAT_MAX_BYTES: usize = 1024;
 
 /// How long a detached helper may take to answer.
 const ANSWER_MAX: Duration = Duration::from_secs(5);
@@ -159,6 +169,33 @@ pub fn detach() -> io::Result<()> {
     Ok(())
 }
 
+/// Begins a life behind the scenes: a session of its own, no file readable by others, and none of the descriptors that a
+/// careless parent may have left open.
+#[cfg(target_os = "linux")]
+pub fn become_daemon() -> io::Result<()> {
+    detach()?;
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+    let open = std::fs::read_dir("/proc/self/fd")?;
+    let numbers: Vec<i32> = open
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .filter(|number| *number > 2)
+        .collect();
+    for number in numbers {
+        // One of them was the folder itself, closed by now.
+        let _ = nix::unistd::close(number);
+    }
+    Ok(())
+}
+
+/// Lets go of the three streams: whoever waits for their end waits no longer.
+pub fn close_streams() -> io::Result<()> {
+    let nothing = File::options().read(true).write(true).open("/dev/null")?;
+    rustix::stdio::dup2_stdin(&nothing)?;
+    rustix::stdio::dup2_stdout(&nothing)?;
+    rustix::stdio::dup2_stderr(&nothing)?;
+    Ok(())
+}
+
 /// How a program that was run to its end did.
 pub struct Ended {
     /// What it printed on its two streams, in the order in which it did.
@@ -225,6 +262,145 @@ fn converse(child: &mut Child, secret: &Secret) -> io::Result<String> {
         .recv_timeout(ANSWER_MAX)
         .map_err(|_| io::ErrorKind::TimedOut)??;
     Ok(answer.trim_end().to_owned())
+}
+
+/// Ends the programs that this process has started and that have not ended, where the system tells which they are.
+pub fn end_children() {
+    let Ok(tasks) = std::fs::read_dir("/proc/self/task") else {
+        return;
+    };
+    for task in tasks.flatten() {
+        let list = std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
+        let pids = list.split_whitespace().filter_map(|pid| pid.parse().ok());
+        for pid in pids.filter_map(rustix::process::Pid::from_raw) {
+            // It may have ended meanwhile.
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+        }
+    }
+}
+
+/// A program that is talked with line by line, each answer within a time; it ends when this is dropped.
+pub struct Conversation {
+    child: Child,
+    heard: zeroize::Zeroizing<Vec<u8>>,
+    limit: Duration,
+}
+
+impl Conversation {
+    /// Starts the program, with these variables and no other.
+    pub fn begin(program: &OsStr, variables: &[Variable<'_>], limit: Duration) -> io::Result<Self> {
+        let child = Command::new(program)
+            .env_clear()
+            .envs(variables.iter().copied())
+            .current_dir("/")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()?;
+        // As large as a line may be: a buffer that grows leaves copies behind.
+        let heard = zeroize::Zeroizing::new(Vec::with_capacity(HEARD_MAX_BYTES));
+        Ok(Self {
+            child,
+            heard,
+            limit,
+        })
+    }
+
+    /// Sends bytes.
+    pub fn say(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let stdin = self.child.stdin.as_mut();
+        stdin.ok_or(io::ErrorKind::BrokenPipe)?.write_all(bytes)
+    }
+
+    /// The next line, without its end; `TimedOut` if there is none in time.
+    pub fn hear(&mut self) -> io::Result<Secret> {
+        let stdout = self
+            .child
+            .stdout
+            .as_mut()
+            .ok_or(io::ErrorKind::BrokenPipe)?;
+        let limit = Timespec::try_from(self.limit).map_err(|_| io::ErrorKind::InvalidInput)?;
+        loop {
+            if let Some(end) = self.heard.iter().position(|byte| *byte == b'\n') {
+                let line = Secret::copy_of(self.heard.get(..end).unwrap_or_default());
+                let left = self.heard.len() - end - 1;
+                self.heard.copy_within(end + 1.., 0);
+                self.heard.truncate(left);
+                return Ok(line);
+            }
+            let mut ready = [PollFd::new(&*stdout, PollFlags::IN)];
+            match rustix::event::poll(&mut ready, Some(&limit)) {
+                Ok(0) => return Err(io::ErrorKind::TimedOut.into()),
+                Err(rustix::io::Errno::INTR) => continue,
+                other => other?,
+            };
+            let before = self.heard.len();
+            self.heard.resize(HEARD_MAX_BYTES, 0);
+            let read = stdout.read(self.heard.get_mut(before..).unwrap_or_default());
+            self.heard.truncate(before + read.as_ref().unwrap_or(&0));
+            if read? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+    }
+}
+
+impl Drop for Conversation {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A process, as far as it may be told: never its arguments, which may hold anything.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Program {
+    /// Its id.
+    pub pid: i32,
+    /// What it runs.
+    pub name: String,
+    /// What the process that started it runs.
+    pub parent: String,
+}
+
+impl Program {
+    /// This process.
+    pub fn myself() -> Self {
+        let parent = rustix::process::getppid().map(|pid| pid.as_raw_nonzero().get());
+        Self {
+            pid: rustix::process::getpid().as_raw_nonzero().get(),
+            name: "vault".to_owned(),
+            parent: parent
+                .and_then(|pid| stat_of(pid))
+                .map_or_else(unknown, |(name, _)| name),
+        }
+    }
+
+    /// Another process; what it says of itself is a hint, since any process may call itself what it likes.
+    pub fn of(pid: i32) -> Self {
+        let (name, parent) = stat_of(pid).unwrap_or_else(|| (unknown(), 0));
+        let parent = stat_of(parent).map_or_else(unknown, |(name, _)| name);
+        Self { pid, name, parent }
+    }
+}
+
+fn unknown() -> String {
+    "?".to_owned()
+}
+
+/// The name and the parent's id of a process, where the system tells them.
+fn stat_of(pid: i32) -> Option<(String, i32)> {
+    let mut bytes = [0; STAT_MAX_BYTES];
+    let mut file = File::open(format!("/proc/{pid}/stat")).ok()?;
+    let count = file.read(&mut bytes).ok()?;
+    let bytes = bytes.get(..count)?;
+    // "PID (NAME) STATE PPID …", and the name may hold anything.
+    let begin = bytes.iter().position(|byte| *byte == b'(')? + 1;
+    let end = bytes.iter().rposition(|byte| *byte == b')')?;
+    let name = String::from_utf8_lossy(bytes.get(begin..end)?).into_owned();
+    let rest = std::str::from_utf8(bytes.get(end + 1..)?).ok()?;
+    Some((name, rest.split_whitespace().nth(1)?.parse().ok()?))
 }
 
 /// This machine's name.

@@ -16,14 +16,22 @@ mod sanitize;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
+use std::io::IsTerminal;
 use std::io::Read;
 use std::io::Write;
 use std::os::fd::AsFd;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::path::PathBuf;
+use std::time::Duration;
 
 use rustix::event::PollFd;
 use rustix::event::PollFlags;
+use rustix::event::Timespec;
 use rustix::termios::LocalModes;
 use rustix::termios::OptionalActions;
+use rustix::termios::QueueSelector;
 use rustix::termios::SpecialCodeIndex;
 use rustix::termios::Termios;
 
@@ -56,6 +64,18 @@ impl Terminal {
             .ok()?;
         let erases = term.is_some_and(|term| term != "dumb");
         Some(Self { tty, erases })
+    }
+
+    /// A terminal that another process has handed over; `None` if it is none.
+    pub fn handed(fd: OwnedFd, term: Option<&OsStr>) -> Option<Self> {
+        let tty = File::from(fd);
+        let erases = term.is_some_and(|term| term != "dumb");
+        tty.is_terminal().then_some(Self { tty, erases })
+    }
+
+    /// Its name in the file system, where that leads to it from another session, too.
+    pub fn name(&self) -> Option<PathBuf> {
+        name_of(&self.tty)
     }
 
     /// Another handle to the same terminal, for a picker or a clipboard sequence.
@@ -147,6 +167,25 @@ impl Terminal {
         }
     }
 
+    /// Asks a question with yes or no, once and for a limited time; anything but yes is no. For a process that is not the one
+    /// in front: what was typed before the question is no answer to it.
+    pub fn confirm_within(&self, question: &str, limit: Duration) -> io::Result<bool> {
+        let prompt = format!("{} [y/N] ", sanitize(question));
+        rustix::termios::tcflush(&self.tty, QueueSelector::IFlush)?;
+        self.write(&prompt)?;
+        let mut ready = [PollFd::new(&self.tty, PollFlags::IN)];
+        let limit = Timespec::try_from(limit).map_err(|_| io::ErrorKind::InvalidInput)?;
+        if rustix::event::poll(&mut ready, Some(&limit))? == 0 {
+            self.write("\n")?;
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        let mut line = [0; 256];
+        let count = (&self.tty).read(&mut line)?;
+        let line = String::from_utf8_lossy(line.get(..count).unwrap_or_default());
+        self.erase(&format!("{prompt}{}", line.trim_end()), 1)?;
+        Ok(matches!(line.trim().to_lowercase().as_str(), "y" | "yes"))
+    }
+
     /// Tidies up after a question whose answer was not shown.
     fn answered(&self, prompt: &str, answer: io::Result<Secret>) -> io::Result<Secret> {
         match &answer {
@@ -184,6 +223,30 @@ impl Terminal {
     fn write(&self, text: &str) -> io::Result<()> {
         (&self.tty).write_all(text.as_bytes())
     }
+}
+
+/// The name of the terminal that one of the three streams is.
+pub fn name() -> Option<PathBuf> {
+    let streams = [
+        rustix::stdio::stdin(),
+        rustix::stdio::stderr(),
+        rustix::stdio::stdout(),
+    ];
+    streams.into_iter().find_map(name_of)
+}
+
+/// The terminal of this process to hand over: by its own name where that is known, since `/dev/tty` means another one in
+/// another session.
+pub fn to_hand_over() -> Option<OwnedFd> {
+    let flags = rustix::fs::OFlags::RDWR | rustix::fs::OFlags::NOCTTY | rustix::fs::OFlags::CLOEXEC;
+    let path = name().unwrap_or_else(|| PathBuf::from("/dev/tty"));
+    rustix::fs::open(path, flags, rustix::fs::Mode::empty()).ok()
+}
+
+fn name_of(fd: impl AsFd) -> Option<PathBuf> {
+    let name = rustix::termios::ttyname(fd, Vec::new()).ok()?;
+    let path = PathBuf::from(OsStr::from_bytes(name.as_bytes()));
+    (path != Path::new("/dev/tty")).then_some(path)
 }
 
 /// What is typed, byte by byte as far as the terminal hands it over; ends at a held signal.

@@ -12,11 +12,15 @@
 
 mod abuse;
 mod adversary;
+mod agent;
+mod agent_abuse;
+mod agent_memory;
 mod age_vectors;
 mod bytes;
 mod concurrent;
 mod exec;
 mod faults;
+mod identity;
 mod manpages;
 mod pty;
 mod terminal;

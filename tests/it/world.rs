@@ -57,12 +57,14 @@ impl World {
         let identity = "[user]\n\tname = Octo Cat\n\temail = octo@example.org\n";
         std::fs::write(home.join(".gitconfig"), identity).unwrap();
         let path = std::env::var_os("PATH").unwrap_or_default();
-        let vars: [(&str, OsString); 5] = [
+        let vars: [(&str, OsString); 6] = [
             ("PATH", path),
             ("HOME", home.clone().into()),
             ("TMPDIR", home.join("tmp").into()),
             ("LANG", "C.UTF-8".into()),
             ("GIT_CONFIG_NOSYSTEM", "1".into()),
+            // Tests of the agent switch it on: no other one leaves a process behind.
+            ("AGEVAULT_AGENT", "off".into()),
         ];
         Self {
             root,

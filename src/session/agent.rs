@@ -1,0 +1,414 @@
+//! The agent: a process that holds stores' keys and works with them for this user's other processes.
+//!
+//! Lives here: connections, their limits, and the threads that work. Never here: what is done with the keys (that is
+//! `keyring`), or how it is started (that is `client`).
+//!
+//! One thread waits on all connections; a request that has come whole goes to a worker. So a client that is slow, silent or
+//! talks nonsense costs one buffer and a few seconds of patience. What takes long has a worker of its own: one
+//! for what is large, so that memory is bounded, and one for questions to a person.
+
+use std::io;
+use std::io::Read;
+use std::io::Write;
+use std::os::fd::AsFd;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixListener;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use rustix::event::PollFd;
+use rustix::event::PollFlags;
+use rustix::event::Timespec;
+use zeroize::Zeroizing;
+
+use crate::format::ENTRY_MAX_BYTES;
+use crate::secret::Secret;
+use crate::session::ask::Asker;
+use crate::session::keyring::Answer;
+use crate::session::keyring::Keyring;
+use crate::session::keyring::Question;
+use crate::session::protocol;
+use crate::session::protocol::HANDED;
+use crate::session::protocol::LENGTH_BYTES;
+use crate::session::protocol::REQUEST_MAX_BYTES;
+use crate::session::protocol::Reply;
+use crate::session::protocol::Request;
+use crate::sys::Env;
+use crate::sys::clock::Machine;
+use crate::sys::clock::Ticks;
+use crate::sys::mem;
+use crate::sys::socket;
+
+/// The socket's name in its folder.
+pub const SOCKET: &str = "agent.sock";
+/// Most connections at a time; fewer where the limit of open files is low.
+const CONNECTIONS_MAX: usize = 512;
+/// How long a client may take for a request, and for reading its answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How long one may be silent while others wait for its place.
+const SILENCE: Duration = Duration::from_secs(1);
+/// How long an agent waits for its first keys.
+const FIRST_KEYS: Duration = Duration::from_secs(10);
+/// How often it looks around without being asked: after a suspend, keys are forgotten within this time at the latest.
+const LOOK_AROUND: Duration = Duration::from_secs(15);
+/// Most questions that wait for an answer.
+const QUESTIONS_MAX: usize = 8;
+/// Most threads for small requests.
+const WORKERS_MAX: usize = 4;
+
+/// A client, and what it has sent of a request.
+struct Connection {
+    stream: UnixStream,
+    pid: i32,
+    /// The length, then the frame; as large as the frame will be once its length is known.
+    buffer: Zeroizing<Vec<u8>>,
+    filled: usize,
+    files: Vec<OwnedFd>,
+    /// When it connected, or was last answered.
+    since: Duration,
+}
+
+/// A request that has come whole.
+struct Job {
+    connection: Connection,
+}
+
+/// What comes back to the thread that waits.
+enum Back {
+    Connection(Connection),
+    End,
+}
+
+/// What the workers share.
+struct Office {
+    env: Arc<Env>,
+    keyring: Arc<Keyring>,
+    back: Mutex<mpsc::Sender<Back>>,
+    waker: UnixStream,
+    questions: mpsc::Sender<(Connection, Box<Question>)>,
+    waiting: AtomicUsize,
+}
+
+/// Serves until the last key is forgotten, or until `is_in_place` says that clients find another socket by now.
+pub fn serve(
+    env: Arc<Env>,
+    listener: &UnixListener,
+    keyring: Arc<Keyring>,
+    is_in_place: &dyn Fn() -> bool,
+) -> io::Result<()> {
+    listener.set_nonblocking(true)?;
+    let most = CONNECTIONS_MAX.min(mem::raise_open_files(4 * CONNECTIONS_MAX as u64) / 4);
+    let (waker, woken) = UnixStream::pair()?;
+    woken.set_nonblocking(true)?;
+    waker.set_nonblocking(true)?;
+    let (back, returned) = mpsc::channel();
+    let (questions, asked) = mpsc::channel();
+    let office = Arc::new(Office {
+        env,
+        keyring: keyring.clone(),
+        back: Mutex::new(back),
+        waker,
+        questions,
+        waiting: AtomicUsize::new(0),
+    });
+    let small = workers(&office, threads());
+    let large = workers(&office, 1);
+    let asking = office.clone();
+    std::thread::spawn(move || {
+        for (connection, question) in asked {
+            asking.waiting.fetch_sub(1, Ordering::SeqCst);
+            asking.answer(connection, &question.ask());
+        }
+    });
+    let mut hall = Hall {
+        connections: Vec::new(),
+        most,
+        began: Machine.awake(),
+    };
+    loop {
+        let left = keyring.expire();
+        let has_waited = Machine.awake() > hall.began + FIRST_KEYS;
+        if (left.is_none() && (has_waited || keyring.had_any())) || !is_in_place() {
+            return Ok(());
+        }
+        hall.wait(listener, &woken, left.unwrap_or(FIRST_KEYS))?;
+        while let Ok(back) = returned.try_recv() {
+            match back {
+                Back::Connection(connection) => hall.connections.push(connection),
+                Back::End => return Ok(()),
+            }
+        }
+        hall.accept(listener);
+        for connection in hall.take_ready() {
+            let queue = if connection.is_large() {
+                &large
+            } else {
+                &small
+            };
+            // The workers live as long as the queue.
+            let _ = queue.send(Job { connection });
+        }
+        hall.send_away();
+    }
+}
+
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| cores.get().min(WORKERS_MAX))
+}
+
+/// Some workers on one queue; they end with it.
+fn workers(office: &Arc<Office>, count: usize) -> mpsc::Sender<Job> {
+    let (sender, receiver) = mpsc::channel::<Job>();
+    let receiver = Arc::new(Mutex::new(receiver));
+    for _ in 0..count {
+        let (office, receiver) = (office.clone(), receiver.clone());
+        std::thread::spawn(move || {
+            loop {
+                let job = receiver
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .recv();
+                let Ok(job) = job else { return };
+                office.work(job);
+            }
+        });
+    }
+    sender
+}
+
+/// The connections that wait.
+struct Hall {
+    connections: Vec<Connection>,
+    most: usize,
+    began: Duration,
+}
+
+impl Hall {
+    /// Waits until something comes, but not much longer than `left`.
+    fn wait(&self, listener: &UnixListener, woken: &UnixStream, left: Duration) -> io::Result<()> {
+        let now = Machine.awake();
+        let first = self.connections.iter().map(|one| one.since).min();
+        let patience = first.map(|since| (since + PATIENCE).saturating_sub(now));
+        let is_full = self.connections.len() >= self.most;
+        let limit = left.min(LOOK_AROUND).min(patience.unwrap_or(LOOK_AROUND));
+        let limit = if is_full { limit.min(SILENCE) } else { limit };
+        // A little later than the limit, so that what is over is over.
+        let limit = Timespec::try_from(limit + Duration::from_millis(10));
+        let limit = limit.map_err(|_| io::ErrorKind::InvalidInput)?;
+        let mut ready = vec![PollFd::new(woken, PollFlags::IN)];
+        if !is_full {
+            ready.push(PollFd::new(listener, PollFlags::IN));
+        }
+        ready.extend(
+            self.connections
+                .iter()
+                .map(|one| PollFd::new(&one.stream, PollFlags::IN)),
+        );
+        match rustix::event::poll(&mut ready, Some(&limit)) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+        let mut noted = [0; 256];
+        while matches!((&mut &*woken).read(&mut noted), Ok(1..)) {}
+        Ok(())
+    }
+
+    /// Lets in who stands at the door, as far as there is room.
+    fn accept(&mut self, listener: &UnixListener) {
+        while self.connections.len() < self.most {
+            let Ok((stream, _)) = listener.accept() else {
+                return;
+            };
+            let Ok(pid) = socket::peer(&stream) else {
+                continue;
+            };
+            if stream.set_nonblocking(true).is_ok() {
+                self.connections.push(Connection::new(stream, pid));
+            }
+        }
+    }
+
+    /// Reads what has come; the connections whose request is whole.
+    fn take_ready(&mut self) -> Vec<Connection> {
+        let mut ready = Vec::new();
+        let mut waiting = Vec::with_capacity(self.connections.len());
+        for mut connection in self.connections.drain(..) {
+            match connection.read() {
+                Ok(true) => ready.push(connection),
+                Ok(false) => waiting.push(connection),
+                // Gone, or it talks nonsense.
+                Err(_) => {}
+            }
+        }
+        self.connections = waiting;
+        ready
+    }
+
+    /// Sends away who has taken too long; where others wait, who is silent.
+    fn send_away(&mut self) {
+        let now = Machine.awake();
+        let is_full = self.connections.len() >= self.most;
+        let patience = if is_full { SILENCE } else { PATIENCE };
+        self.connections
+            .retain(|one| now.saturating_sub(one.since) < patience);
+    }
+}
+
+impl Connection {
+    fn new(stream: UnixStream, pid: i32) -> Self {
+        Self {
+            stream,
+            pid,
+            buffer: Zeroizing::new(vec![0; LENGTH_BYTES]),
+            filled: 0,
+            files: Vec::new(),
+            since: Machine.awake(),
+        }
+    }
+
+    /// Reads what has come; whether the request is whole.
+    fn read(&mut self) -> io::Result<bool> {
+        loop {
+            let free = self.buffer.get_mut(self.filled..).unwrap_or_default();
+            if free.is_empty() {
+                if self.buffer.len() > LENGTH_BYTES {
+                    return Ok(true);
+                }
+                self.make_room()?;
+                continue;
+            }
+            match socket::receive(&self.stream, free, &mut self.files) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(count) => self.filled += count,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// The length is known: the buffer gets its final size before a secret lies in it.
+    fn make_room(&mut self) -> io::Result<()> {
+        let length = self
+            .buffer
+            .first_chunk()
+            .map_or(0, |first| u32::from_be_bytes(*first));
+        let length = usize::try_from(length).unwrap_or(usize::MAX);
+        if !(2..=REQUEST_MAX_BYTES).contains(&length) {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        self.buffer = Zeroizing::new(vec![0; LENGTH_BYTES + length]);
+        Ok(())
+    }
+
+    fn frame(&self) -> &[u8] {
+        self.buffer.get(LENGTH_BYTES..).unwrap_or_default()
+    }
+
+    /// Whether the last field comes as a file, which may be large.
+    fn is_large(&self) -> bool {
+        self.frame().get(1).is_some_and(|kind| kind & HANDED != 0)
+    }
+}
+
+impl Office {
+    fn work(&self, job: Job) {
+        let mut connection = job.connection;
+        let mut files = std::mem::take(&mut connection.files).into_iter();
+        let frame = connection.frame();
+        if !protocol::is_known(frame) {
+            let reply = Reply::OtherVersion(protocol::VERSION);
+            return self.send(connection, &reply);
+        }
+        let handed = connection.is_large().then(|| {
+            let max = usize::try_from(ENTRY_MAX_BYTES).unwrap_or(usize::MAX);
+            socket::read_sealed(files.next()?, max).ok()
+        });
+        let handed = match &handed {
+            None => None,
+            Some(Some(handed)) => Some(handed.expose()),
+            Some(None) => return self.send(connection, &Reply::NotUnderstood),
+        };
+        let answer = match Request::parse(frame, handed) {
+            None => Answer::NotUnderstood,
+            Some(request) => {
+                let pinentry = match &request {
+                    Request::Hold(hold) => hold.pinentry,
+                    _ => "",
+                };
+                let asker = Asker::handed(&self.env, files.next(), pinentry);
+                self.keyring.answer(&request, asker, connection.pid)
+            }
+        };
+        match answer {
+            Answer::Ask(question) if self.waiting.load(Ordering::SeqCst) < QUESTIONS_MAX => {
+                self.waiting.fetch_add(1, Ordering::SeqCst);
+                // The one who asks lives as long as this.
+                let _ = self.questions.send((connection, question));
+            }
+            answer => self.answer(connection, &answer),
+        }
+    }
+
+    fn answer(&self, connection: Connection, answer: &Answer) {
+        if matches!(answer, Answer::End) {
+            self.keyring.forget();
+        }
+        self.send(connection, &answer.reply());
+        if matches!(answer, Answer::End) {
+            self.give_back(Back::End);
+        }
+    }
+
+    fn send(&self, connection: Connection, reply: &Reply<'_>) {
+        let frame = reply.frame();
+        let deadline = Machine.awake() + PATIENCE;
+        let stream = &connection.stream;
+        let sent = write_until(stream, frame.head.expose(), deadline)
+            .and_then(|()| write_until(stream, frame.tail, deadline));
+        if sent.is_ok() {
+            let Connection { stream, pid, .. } = connection;
+            self.give_back(Back::Connection(Connection::new(stream, pid)));
+        }
+    }
+
+    fn give_back(&self, back: Back) {
+        let sender = self.back.lock().unwrap_or_else(PoisonError::into_inner);
+        // Where nobody listens any more, the agent ends.
+        let _ = sender.send(back);
+        let _ = (&self.waker).write(&[0]);
+    }
+}
+
+/// Writes to a stream that does not block, up to a moment.
+fn write_until(mut stream: &UnixStream, bytes: &[u8], deadline: Duration) -> io::Result<()> {
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        match stream.write(rest) {
+            Ok(count) => rest = rest.get(count..).unwrap_or_default(),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                let left = deadline.saturating_sub(Machine.awake());
+                let limit = Timespec::try_from(left).map_err(|_| io::ErrorKind::InvalidInput)?;
+                let mut ready = [PollFd::from_borrowed_fd(stream.as_fd(), PollFlags::OUT)];
+                if left.is_zero() || rustix::event::poll(&mut ready, Some(&limit))? == 0 {
+                    return Err(io::ErrorKind::TimedOut.into());
+                }
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// The bytes of a request as the agent would read them, from a connection that ends there: for the fuzz target.
+#[doc(hidden)]
+pub fn understands(frame: &[u8], handed: Option<&Secret>) -> bool {
+    protocol::is_known(frame) && Request::parse(frame, handed.map(Secret::expose)).is_some()
+}
