@@ -1,6 +1,9 @@
 //! `vault exec`: a program gets the secrets it needs in its environment, and vault is gone.
 
 mod choose;
+mod export;
+mod selection;
+mod source;
 mod start;
 
 use std::ffi::OsStr;
@@ -11,13 +14,16 @@ use serde_json::Value;
 use crate::cli::Outcome;
 use crate::cli::Run;
 use crate::cli::VERBS;
-use crate::cli::complete;
 use crate::cli::context::Context;
 use crate::cli::view;
 use crate::exec::plan;
 use crate::exec::plan::Plan;
 
-pub(in crate::cli) use start::KEPT_BACK;
+pub(in crate::cli) use selection::KEPT_BACK;
+pub(in crate::cli) use selection::Selection;
+pub(in crate::cli) use source::ENV_FILE_MAX_BYTES;
+pub(in crate::cli) use source::reference;
+pub(in crate::cli) use start::start;
 
 /// The exit code when vault itself refuses or fails.
 pub(crate) const REFUSED: u8 = 125;
@@ -25,54 +31,42 @@ pub(crate) const REFUSED: u8 = 125;
 /// Arguments of `exec`.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
-Without a selection the program gets the entries of the profile \"default\": those that were added with --env. -e adds entries;
---profile, --under and --scope narrow each other. vault is replaced by the program, so signals, terminal and exit code are the
+Without a selection the program gets what the project file .agevault.toml asks for, once `vault allow` has shown that; without
+such a file in this folder or above the entries of the profile \"default\": those that were added with --env. -e, --env-file and
+--resolve-env add to what is chosen; --profile, --under and --scope narrow each other. --scope github:read:org takes the narrowest
+token of GitHub that has not expired and may do that. vault is replaced by the program, so signals, terminal and exit code are the
 program's own.
 
+The program inherits the environment, but for variables that some entry names and that were not chosen: --keep VAR keeps one.
+
 Refused with 125 before anything starts: an expired entry, two entries for one variable, a variable that can take over a
-program (PATH, LD_PRELOAD, ...), a value with a NUL byte, an unknown entry, nothing selected, a locked store.
+program (PATH, LD_PRELOAD, ...), a value with a NUL byte, an unknown entry, nothing selected, a locked store, a project file that
+was not allowed.
 
 Examples:
   vault exec -- ./release.sh
   vault exec -e github/ci -e NPM_TOKEN=npm/publish -- ./release.sh
   vault exec --under work --scope repo -- git push
+  vault exec --scope github:read:org -v -- ./release.sh
+  vault exec --except 'NPM_*' -- ./release.sh
   vault exec -n")]
 pub(crate) struct Args {
-    /// Add this entry: under its own variable, or as VAR=NAME; repeat for more
-    #[arg(short, long = "entry", value_name = "NAME|VAR=NAME", add = complete::entries())]
-    entries: Vec<String>,
-    /// Entries of this profile; repeat for more
-    #[arg(long = "profile", value_name = "PROFILE", add = complete::profiles())]
-    profiles: Vec<String>,
-    /// Entries in this folder
-    #[arg(long, value_name = "FOLDER", add = complete::names())]
-    under: Option<String>,
-    /// Entries with this scope; with several, all of them
-    #[arg(long = "scope", value_name = "SCOPE", add = complete::scopes())]
-    scopes: Vec<String>,
-    /// Leave expired entries out, and say so
-    #[arg(long)]
-    skip_expired: bool,
-    /// Hand expired entries out, and say so
-    #[arg(long, conflicts_with = "skip_expired")]
-    allow_expired: bool,
-    /// Start from an empty environment
-    #[arg(long)]
-    pristine: bool,
+    #[command(flatten)]
+    selection: Selection,
     /// Print which variables come from which entries, and start nothing
     #[arg(short = 'n', long)]
     dry_run: bool,
     /// Print the plan of -n as JSON
     #[arg(long, requires = "dry_run")]
     json: bool,
-    /// Do not say which variables are set
-    #[arg(short, long)]
-    quiet: bool,
+    /// Print `export VAR='secret'` lines for a shell to evaluate, and start nothing; never on a terminal
+    #[arg(long, conflicts_with_all = ["dry_run", "command"])]
+    unsafe_export: bool,
     /// The program and its arguments
     #[arg(
         last = true,
         value_name = "COMMAND",
-        required_unless_present = "dry_run"
+        required_unless_present_any = ["dry_run", "unsafe_export"]
     )]
     command: Vec<OsString>,
 }
@@ -87,49 +81,43 @@ pub(crate) fn is_called(word: &OsStr) -> bool {
 
 impl Run for Args {
     fn run(self, cx: &mut Context) -> Outcome {
-        let plan = self
-            .plan(cx)
-            .map_err(|failure| failure.with_code(REFUSED))?;
+        if self.unsafe_export {
+            let printed = export::print(cx, &self.selection);
+            return printed.map_err(|failure| failure.with_code(REFUSED));
+        }
+        let plan = self.selection.plan(cx);
+        let plan = plan.map_err(|failure| failure.with_code(REFUSED))?;
         if self.dry_run {
             self.print(cx, &plan);
             return Ok(0);
         }
-        self.tell(cx, &plan);
-        self.start(cx, &plan)
+        self.selection.tell(cx, &plan);
+        start(cx, &self.selection, &plan, &self.command)
     }
 }
 
 impl Args {
     fn print(&self, cx: &mut Context, plan: &Plan) {
+        let files = plan.files.iter().map(|one| (one, true));
+        let all = plan.assignments.iter().map(|one| (one, false)).chain(files);
         if self.json {
-            let one = |one: &plan::Assignment| serde_json::json!({ "variable": one.variable, "entry": one.name, "expired": one.is_expired });
-            let list = Value::Array(plan.assignments.iter().map(one).collect());
+            let one = |(one, is_file): (&plan::Assignment, bool)| {
+                let entry = Some(&one.name).filter(|_| one.is_entry);
+                serde_json::json!({
+                    "variable": one.variable, "entry": entry, "expired": one.is_expired, "file": is_file, "why": one.why,
+                })
+            };
+            let list = Value::Array(all.map(one).collect());
             view::print_json(&mut cx.ui, &list);
         } else {
-            for one in &plan.assignments {
-                cx.ui.line(&format!("{} <- {}", one.variable, one.name));
+            for (one, is_file) in all {
+                let mark = if is_file { " (as a file)" } else { "" };
+                cx.ui
+                    .line(&format!("{} <- {}{mark}", one.variable, one.name));
             }
-        }
-    }
-
-    /// One line on a terminal; what was left out or let through although expired is always told.
-    fn tell(&self, cx: &Context, plan: &Plan) {
-        for name in &plan.skipped {
-            cx.ui.warn(&format!("\"{name}\" is expired and left out"));
-        }
-        for one in plan.assignments.iter().filter(|one| one.is_expired) {
-            cx.ui.warn(&format!(
-                "\"{}\" is expired and handed out all the same",
-                one.name
-            ));
-        }
-        if cx.ui.talks_to_terminal() && !self.quiet {
-            let pairs: Vec<_> = plan
-                .assignments
-                .iter()
-                .map(|one| format!("{} (from {})", one.variable, one.name))
-                .collect();
-            cx.ui.say(&format!("setting {}", pairs.join(", ")));
+            if self.selection.verbose {
+                self.selection.tell(cx, plan);
+            }
         }
     }
 }
