@@ -2,6 +2,8 @@
 //! an exit code.
 
 mod add;
+mod allow;
+mod asking;
 mod clipboard;
 mod clipboard_hold;
 mod complete;
@@ -11,6 +13,7 @@ mod context;
 mod edit;
 mod demo;
 mod doctor;
+mod env;
 mod exec;
 mod failure;
 mod fields;
@@ -29,6 +32,7 @@ mod picker;
 mod restore;
 mod rm;
 mod several;
+mod shell;
 mod show;
 mod status;
 mod store;
@@ -113,6 +117,14 @@ const VERBS: &[Verb] = &[
         &["run", "x"],
         "Run a program with secrets in its environment",
     ),
+    verb::<shell::Args>(
+        "shell",
+        &[],
+        "Start a shell with secrets in its environment",
+    ),
+    verb::<env::Args>("env", &[], "Write and check the project file"),
+    verb::<allow::Args>("allow", &[], "Let a project file have what it asks for"),
+    verb::<allow::DenyArgs>("deny", &[], "Take that back"),
     verb::<git::Args>("git", &[], "Run git in the store"),
     verb::<status::Args>("status", &[], "Show which store this is and how it stands"),
     verb::<doctor::Args>("doctor", &[], "Find what is wrong, and mend it"),
