@@ -1,5 +1,6 @@
 //! `vault exec`: a program gets the secrets it needs in its environment, and vault is gone.
 
+mod asked;
 mod choose;
 mod start;
 
@@ -18,6 +19,9 @@ use crate::exec::plan;
 use crate::exec::plan::Plan;
 
 pub(in crate::cli) use start::KEPT_BACK;
+pub(in crate::cli) use start::cannot_run;
+pub(in crate::cli) use start::cannot_watch;
+pub(in crate::cli) use start::end_as;
 
 /// The exit code when vault itself refuses or fails.
 pub(crate) const REFUSED: u8 = 125;
@@ -27,7 +31,14 @@ pub(crate) const REFUSED: u8 = 125;
 #[command(after_help = "\
 Without a selection the program gets the entries of the profile \"default\": those that were added with --env. -e adds entries;
 --profile, --under and --scope narrow each other. vault is replaced by the program, so signals, terminal and exit code are the
-program's own.
+program's own. With --file and --mask it stays until the program has ended, and behaves as the program would.
+
+--file writes a private file in RAM, named like the entry, and wipes it when the program has ended. --stdin and --fd hand over the exact
+bytes as an open file in memory, which has no name. The three name entries as -e does.
+
+--mask puts ******** where a secret would be printed: as it is, in base64, hex, percent-encoded, or escaped for JSON or a shell. Terminals
+stay terminals. It is a guard against accidents: a program that wants to show a secret can. Secrets of fewer than four bytes are
+not masked. What the program leaves running in the background ends with its terminal, unless it is started with nohup.
 
 Refused with 125 before anything starts: an expired entry, two entries for one variable, a variable that can take over a
 program (PATH, LD_PRELOAD, ...), a value with a NUL byte, an unknown entry, nothing selected, a locked store.
@@ -36,6 +47,10 @@ Examples:
   vault exec -- ./release.sh
   vault exec -e github/ci -e NPM_TOKEN=npm/publish -- ./release.sh
   vault exec --under work --scope repo -- git push
+  vault exec --mask -- make test
+  vault exec --file KUBECONFIG=k8s/config -- kubectl get pods
+  vault exec --stdin registry/token -- docker login --username octo --password-stdin
+  vault exec --fd 3=gpg/passphrase -- gpg --batch --pinentry-mode loopback --passphrase-fd 3 -d notes.gpg
   vault exec -n")]
 pub(crate) struct Args {
     /// Add this entry: under its own variable, or as VAR=NAME; repeat for more
@@ -56,6 +71,18 @@ pub(crate) struct Args {
     /// Hand expired entries out, and say so
     #[arg(long, conflicts_with = "skip_expired")]
     allow_expired: bool,
+    /// Write an entry to a private file in RAM and set VAR to its path; repeat for more
+    #[arg(long = "file", value_name = "VAR=NAME", add = complete::entries())]
+    files: Vec<String>,
+    /// Let the program read an entry from its standard input
+    #[arg(long, value_name = "NAME", add = complete::names())]
+    stdin: Option<String>,
+    /// Let the program read an entry from the descriptor N, 3 or higher; repeat for more
+    #[arg(long = "fd", value_name = "N=NAME", add = complete::entries())]
+    fds: Vec<String>,
+    /// Blank the secrets out of what the program prints
+    #[arg(long)]
+    mask: bool,
     /// Start from an empty environment
     #[arg(long)]
     pristine: bool,
@@ -101,13 +128,13 @@ impl Run for Args {
 
 impl Args {
     fn print(&self, cx: &mut Context, plan: &Plan) {
+        let rows = Row::of(plan);
         if self.json {
-            let one = |one: &plan::Assignment| serde_json::json!({ "variable": one.variable, "entry": one.name, "expired": one.is_expired });
-            let list = Value::Array(plan.assignments.iter().map(one).collect());
+            let list = Value::Array(rows.iter().map(Row::to_json).collect());
             view::print_json(&mut cx.ui, &list);
         } else {
-            for one in &plan.assignments {
-                cx.ui.line(&format!("{} <- {}", one.variable, one.name));
+            for row in rows {
+                cx.ui.line(&format!("{} <- {}", row.place(), row.entry));
             }
         }
     }
@@ -117,19 +144,74 @@ impl Args {
         for name in &plan.skipped {
             cx.ui.warn(&format!("\"{name}\" is expired and left out"));
         }
-        for one in plan.assignments.iter().filter(|one| one.is_expired) {
+        for name in plan.expired() {
             cx.ui.warn(&format!(
-                "\"{}\" is expired and handed out all the same",
-                one.name
+                "\"{name}\" is expired and handed out all the same"
             ));
         }
         if cx.ui.talks_to_terminal() && !self.quiet {
-            let pairs: Vec<_> = plan
-                .assignments
+            let rows = Row::of(plan);
+            let pairs: Vec<_> = rows
                 .iter()
-                .map(|one| format!("{} (from {})", one.variable, one.name))
+                .map(|row| format!("{} (from {})", row.place(), row.entry))
                 .collect();
             cx.ui.say(&format!("setting {}", pairs.join(", ")));
         }
+    }
+}
+
+/// One line of the plan.
+struct Row<'p> {
+    /// How it is handed over, where that is not a variable.
+    way: Option<(&'static str, Value)>,
+    /// The variable.
+    variable: Option<&'p str>,
+    entry: &'p str,
+    is_expired: bool,
+}
+
+impl<'p> Row<'p> {
+    fn of(plan: &'p Plan) -> Vec<Self> {
+        let assigned = |one: &'p plan::Assignment, way| Row {
+            way,
+            variable: Some(&one.variable),
+            entry: &one.name,
+            is_expired: one.is_expired,
+        };
+        let variables = plan.assignments.iter().map(|one| assigned(one, None));
+        let files = plan
+            .files
+            .iter()
+            .map(|one| assigned(one, Some(("file", Value::Bool(true)))));
+        let streams = plan.streams.iter().map(|one| Row {
+            way: Some(("fd", Value::from(one.number))),
+            variable: None,
+            entry: &one.name,
+            is_expired: one.is_expired,
+        });
+        variables.chain(files).chain(streams).collect()
+    }
+
+    fn place(&self) -> String {
+        match (self.variable, &self.way) {
+            (Some(variable), None) => variable.to_owned(),
+            (Some(variable), Some(_)) => format!("{variable} (a file)"),
+            (None, Some((_, number))) if *number == 0 => "standard input".to_owned(),
+            (None, way) => format!(
+                "descriptor {}",
+                way.as_ref().map_or(&Value::Null, |(_, number)| number)
+            ),
+        }
+    }
+
+    fn to_json(&self) -> Value {
+        let mut row = serde_json::json!({ "entry": self.entry, "expired": self.is_expired });
+        if let (Some(variable), Value::Object(fields)) = (self.variable, &mut row) {
+            fields.insert("variable".to_owned(), Value::from(variable));
+        }
+        if let (Some((key, value)), Value::Object(fields)) = (&self.way, &mut row) {
+            fields.insert((*key).to_owned(), value.clone());
+        }
+        row
     }
 }

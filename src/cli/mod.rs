@@ -12,6 +12,7 @@ mod edit;
 mod demo;
 mod doctor;
 mod exec;
+mod exec_member;
 mod failure;
 mod fields;
 mod find;
@@ -51,6 +52,7 @@ use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
 use crate::sys::Env;
 use crate::sys::mem;
+use crate::sys::process;
 
 /// What a command ends with when nothing failed: an exit code.
 type Outcome = Result<u8, Failure>;
@@ -127,6 +129,14 @@ const VERBS: &[Verb] = &[
     hidden::<clipboard_hold::Args>(
         clipboard::HOLD_VERB,
         "Hold the clipboard for a while, then clear it",
+    ),
+    hidden::<exec_member::Args>(
+        process::MEMBER_VERB,
+        "Become the program of an exec that stays, or lead its session",
+    ),
+    hidden::<exec_member::SweepArgs>(
+        process::SWEEP_VERB,
+        "Wipe the files of an exec that was killed",
     ),
 ];
 

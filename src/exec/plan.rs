@@ -1,5 +1,6 @@
 //! Variable by variable: what a program is to get, or the first reason why it does not start. Pure.
 
+use std::ffi::OsStr;
 use std::fmt;
 
 use jiff::Timestamp;
@@ -10,14 +11,31 @@ use crate::policy::release::Denied;
 use crate::policy::variable;
 use crate::secret::Secret;
 
+/// The highest number of an open file that is handed over: no more can be open at once in many a place.
+pub const NUMBER_MAX: i32 = 255;
+
 /// An entry that was asked for, with the variable it was asked for as.
 pub struct Wanted {
     /// The variable, where the request names one; else the entry's own.
     pub variable: Option<String>,
     /// The verified header.
     pub header: Header,
-    /// The secret; `None` where only the plan is shown.
+    /// The secret.
     pub secret: Secret,
+    /// How the program gets it.
+    pub way: Way,
+}
+
+/// How a program gets a secret.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Way {
+    /// In a variable.
+    #[default]
+    Variable,
+    /// In a private file whose path is in a variable.
+    File,
+    /// As what it reads from an open file with this number; 0 is its standard input.
+    Stream(i32),
 }
 
 impl Wanted {
@@ -55,11 +73,30 @@ pub struct Assignment {
     pub is_expired: bool,
 }
 
+/// One open file of the plan.
+#[derive(Debug)]
+pub struct Handed {
+    /// Its number; 0 is standard input.
+    pub number: i32,
+    /// The entry that it comes from.
+    pub name: String,
+    /// What is read from it.
+    pub secret: Secret,
+    /// Whether the entry is expired and was let through.
+    pub is_expired: bool,
+}
+
 /// The plan: what is set, and what was left out.
 #[derive(Debug, Default)]
 pub struct Plan {
     /// The variables, sorted.
     pub assignments: Vec<Assignment>,
+    /// The variables that hold the path of a private file with the secret, sorted.
+    pub files: Vec<Assignment>,
+    /// The open files, sorted by their number.
+    pub streams: Vec<Handed>,
+    /// Whether the secrets are to be blanked out of what the program prints.
+    pub mask: bool,
     /// Names of expired entries that were left out.
     pub skipped: Vec<String>,
 }
@@ -85,6 +122,17 @@ pub enum Refused {
         /// The variable.
         variable: String,
     },
+    /// The number is no open file's that can be handed over.
+    BadNumber(i32),
+    /// Two entries for one open file.
+    Twice {
+        /// The number.
+        number: i32,
+        /// One entry.
+        first: String,
+        /// The other.
+        second: String,
+    },
     /// Two entries for one variable.
     Ambiguous {
         /// The variable.
@@ -98,6 +146,40 @@ pub enum Refused {
     Nul(String),
     /// The entry may not be handed out.
     Denied(Denied),
+}
+
+impl Plan {
+    /// Whether the plan sets a variable.
+    pub fn sets(&self, variable: &OsStr) -> bool {
+        let mut all = self.assignments.iter().chain(&self.files);
+        all.any(|one| variable == one.variable.as_str())
+    }
+
+    /// Every secret that the program gets.
+    pub fn secrets(&self) -> impl Iterator<Item = (&str, &Secret)> {
+        let set = self
+            .assignments
+            .iter()
+            .chain(&self.files)
+            .map(|one| (one.name.as_str(), &one.secret));
+        set.chain(
+            self.streams
+                .iter()
+                .map(|one| (one.name.as_str(), &one.secret)),
+        )
+    }
+
+    /// The entries that are expired and were let through.
+    pub fn expired(&self) -> impl Iterator<Item = &str> {
+        let set = self
+            .assignments
+            .iter()
+            .chain(&self.files)
+            .map(|one| (&one.name, one.is_expired));
+        let all = set.chain(self.streams.iter().map(|one| (&one.name, one.is_expired)));
+        all.filter(|(_, is_expired)| *is_expired)
+            .map(|(name, _)| name.as_str())
+    }
 }
 
 impl fmt::Display for Refused {
@@ -128,6 +210,32 @@ impl fmt::Display for Refused {
                     "both \"{first}\" and \"{second}\" are for the variable {variable}"
                 )
             }
+            Self::BadNumber(number) => {
+                write!(
+                    f,
+                    "{number} cannot be handed over: it must be from 3 to {NUMBER_MAX}"
+                )
+            }
+            Self::Twice {
+                number: 0,
+                first,
+                second,
+            } => {
+                write!(
+                    f,
+                    "both \"{first}\" and \"{second}\" are for standard input"
+                )
+            }
+            Self::Twice {
+                number,
+                first,
+                second,
+            } => {
+                write!(
+                    f,
+                    "both \"{first}\" and \"{second}\" are for the descriptor {number}"
+                )
+            }
             Self::Nul(name) => write!(f, "\"{name}\" holds a NUL byte, which no variable can hold"),
             Self::Denied(denied) => denied.fmt(f),
         }
@@ -146,13 +254,18 @@ pub fn plan(wanted: Vec<Wanted>, now: Timestamp, expired: Expired) -> Result<Pla
             continue;
         }
         release::check(&one.header, now, expired == Expired::Allow).map_err(Refused::Denied)?;
-        plan.assignments.push(assign(one, is_expired)?);
+        match one.way {
+            Way::Variable => plan.assignments.push(assign(one, is_expired)?),
+            Way::File => plan.files.push(assign(one, is_expired)?),
+            Way::Stream(number) => plan.streams.push(hand(one, number, is_expired)?),
+        }
     }
-    plan.assignments
-        .sort_by(|a, b| (&a.variable, &a.name).cmp(&(&b.variable, &b.name)));
-    plan.assignments
-        .dedup_by(|a, b| a.variable == b.variable && a.name == b.name);
-    let pairs = plan.assignments.iter().zip(plan.assignments.iter().skip(1));
+    settle(&mut plan.assignments);
+    settle(&mut plan.files);
+    settle_streams(&mut plan.streams)?;
+    let mut all: Vec<&Assignment> = plan.assignments.iter().chain(&plan.files).collect();
+    all.sort_by_key(|one| &one.variable);
+    let pairs = all.iter().zip(all.iter().skip(1));
     if let Some((a, b)) = pairs.into_iter().find(|(a, b)| a.variable == b.variable) {
         let (variable, first, second) = (a.variable.clone(), a.name.clone(), b.name.clone());
         return Err(Refused::Ambiguous {
@@ -161,11 +274,44 @@ pub fn plan(wanted: Vec<Wanted>, now: Timestamp, expired: Expired) -> Result<Pla
             second,
         });
     }
-    if plan.assignments.is_empty() {
+    if all.is_empty() && plan.streams.is_empty() {
         Err(Refused::Nothing)
     } else {
         Ok(plan)
     }
+}
+
+/// In order, the same entry for the same variable once.
+fn settle(assignments: &mut Vec<Assignment>) {
+    assignments.sort_by(|a, b| (&a.variable, &a.name).cmp(&(&b.variable, &b.name)));
+    assignments.dedup_by(|a, b| a.variable == b.variable && a.name == b.name);
+}
+
+/// The same for open files.
+fn settle_streams(streams: &mut Vec<Handed>) -> Result<(), Refused> {
+    streams.sort_by(|a, b| (a.number, &a.name).cmp(&(b.number, &b.name)));
+    streams.dedup_by(|a, b| a.number == b.number && a.name == b.name);
+    let mut pairs = streams.iter().zip(streams.iter().skip(1));
+    match pairs.find(|(a, b)| a.number == b.number) {
+        None => Ok(()),
+        Some((a, b)) => Err(Refused::Twice {
+            number: a.number,
+            first: a.name.clone(),
+            second: b.name.clone(),
+        }),
+    }
+}
+
+fn hand(one: Wanted, number: i32, is_expired: bool) -> Result<Handed, Refused> {
+    if number != 0 && !(3..=NUMBER_MAX).contains(&number) {
+        return Err(Refused::BadNumber(number));
+    }
+    Ok(Handed {
+        number,
+        name: one.header.name,
+        secret: one.secret,
+        is_expired,
+    })
 }
 
 fn assign(one: Wanted, is_expired: bool) -> Result<Assignment, Refused> {
@@ -180,7 +326,7 @@ fn assign(one: Wanted, is_expired: bool) -> Result<Assignment, Refused> {
     if variable::is_dangerous(&variable) {
         return Err(Refused::Dangerous { name, variable });
     }
-    if one.secret.as_line().contains(&0) {
+    if one.way == Way::Variable && one.secret.as_line().contains(&0) {
         return Err(Refused::Nul(name));
     }
     Ok(Assignment {
@@ -205,6 +351,7 @@ mod tests {
             variable: variable.map(str::to_owned),
             header,
             secret: Secret::copy_of(secret),
+            way: Way::Variable,
         }
     }
 

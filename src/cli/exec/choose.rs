@@ -2,8 +2,8 @@
 
 use crate::cli::context::Context;
 use crate::cli::context::Opened;
-use crate::cli::context::Target;
 use crate::cli::exec::Args;
+use crate::cli::exec::asked::Asked;
 use crate::cli::failure::Failure;
 use crate::exec::plan;
 use crate::exec::plan::Expired;
@@ -14,7 +14,6 @@ use crate::format::Name;
 use crate::format::keys::KeyFile;
 use crate::policy::select::DEFAULT_PROFILE;
 use crate::policy::select::Filter;
-use crate::policy::variable;
 use crate::store;
 use crate::store::Entry;
 use crate::sys::fs;
@@ -25,11 +24,7 @@ const PARALLEL_FROM: usize = 4;
 impl Args {
     /// Everything that can refuse, before anything starts.
     pub(super) fn plan(&self, cx: &Context) -> Result<Plan, Failure> {
-        let asked = self
-            .entries
-            .iter()
-            .map(|text| Asked::parse(text))
-            .collect::<Result<Vec<_>, _>>()?;
+        let asked = self.asked()?;
         let mut wanted = Vec::new();
         let mut stores: Vec<Option<String>> = vec![None];
         stores.extend(asked.iter().map(|one| one.target.store.clone()));
@@ -57,11 +52,11 @@ impl Args {
         Ok(plan::plan(wanted, cx.env.now, expired)?)
     }
 
-    /// What is chosen beside `-e`; nothing, if there are only `-e`.
+    /// What is chosen beside the entries that flags name; nothing, if there are only those.
     fn filter(&self) -> Option<Filter> {
         let is_narrowed =
             !self.profiles.is_empty() || self.under.is_some() || !self.scopes.is_empty();
-        if !is_narrowed && !self.entries.is_empty() {
+        if !is_narrowed && self.names_any() {
             return None;
         }
         let profiles = if is_narrowed {
@@ -76,27 +71,6 @@ impl Args {
             env: Some(String::new()),
             ..Filter::default()
         })
-    }
-}
-
-/// One `-e`.
-struct Asked {
-    variable: Option<String>,
-    target: Target,
-}
-
-impl Asked {
-    fn parse(text: &str) -> Result<Self, Failure> {
-        match text.split_once('=') {
-            Some((variable, name)) if variable::is_name(variable) => Ok(Self {
-                variable: Some(variable.to_owned()),
-                target: Target::parse(name)?,
-            }),
-            _ => Ok(Self {
-                variable: None,
-                target: Target::parse(text)?,
-            }),
-        }
     }
 }
 
@@ -134,6 +108,7 @@ fn collect(
             variable,
             header,
             secret,
+            way: by_name.map(|one| one.way).unwrap_or_default(),
         });
     }
     Ok(wanted)
