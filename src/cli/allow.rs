@@ -34,7 +34,7 @@ Examples:
   vault allow
   vault allow deploy.env
   vault allow --list
-  vault allow --expect $(sha256sum < .agevault.toml)")]
+  vault allow --expect \"$(sha256sum < .agevault.toml)\"")]
 pub(crate) struct Args {
     /// The file, or the folder of a project file
     #[arg(value_hint = clap::ValueHint::FilePath, conflicts_with = "list")]
@@ -93,6 +93,8 @@ impl Args {
     fn consent(&self, cx: &Context, path: &Path, asking: &Asking) -> Result<(), Failure> {
         let digest = allowance::digest(asking.content());
         if let Some(expected) = &self.expect {
+            // As sha256sum prints it, with a file's name behind it.
+            let expected = expected.split_whitespace().next().unwrap_or_default();
             if expected.eq_ignore_ascii_case(&digest) {
                 return Ok(());
             }

@@ -212,7 +212,9 @@ impl From<Refused> for Failure {
                 failure.hint(format!("change it with: vault tag {name} --env VAR"))
             }
             Refused::NoField { name, .. } => failure.hint(format!("see what it has with: vault show {name}")),
-            Refused::Nul(_) => failure,
+            Refused::Twice { number: 0, .. } => failure.hint("there is one standard input; --fd N=NAME hands over another"),
+            Refused::Nul(_) => failure.hint("a file holds it: --file VAR=NAME"),
+            Refused::BadNumber(_) | Refused::Twice { .. } => failure,
         }
     }
 }

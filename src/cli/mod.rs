@@ -15,6 +15,7 @@ mod demo;
 mod doctor;
 mod env;
 mod exec;
+mod exec_member;
 mod failure;
 mod fields;
 mod find;
@@ -55,6 +56,7 @@ use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
 use crate::sys::Env;
 use crate::sys::mem;
+use crate::sys::process;
 
 /// What a command ends with when nothing failed: an exit code.
 type Outcome = Result<u8, Failure>;
@@ -139,6 +141,14 @@ const VERBS: &[Verb] = &[
     hidden::<clipboard_hold::Args>(
         clipboard::HOLD_VERB,
         "Hold the clipboard for a while, then clear it",
+    ),
+    hidden::<exec_member::Args>(
+        process::MEMBER_VERB,
+        "Become the program of an exec that stays, or lead its session",
+    ),
+    hidden::<exec_member::SweepArgs>(
+        process::SWEEP_VERB,
+        "Wipe the files of an exec that was killed",
     ),
 ];
 

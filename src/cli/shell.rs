@@ -61,7 +61,7 @@ impl Run for Args {
             cx.ui
                 .say("this is a shell with secrets already; the new one has both");
         }
-        let plan = self.selection.plan(cx).map_err(refused)?;
+        let plan = self.selection.plan(cx, Vec::new()).map_err(refused)?;
         self.selection.tell(cx, &plan);
         let shell = cx.env.var_os("SHELL").unwrap_or(OsStr::new("/bin/sh"));
         let command = dress(cx, &shell.to_owned()).map_err(refused)?;

@@ -12,6 +12,9 @@ use crate::policy::release::Denied;
 use crate::policy::variable;
 use crate::secret::Secret;
 
+/// The highest number of an open file that is handed over: no more can be open at once in many a place.
+pub const NUMBER_MAX: i32 = 255;
+
 /// An entry that was asked for, with the variable it was asked for as.
 pub struct Wanted {
     /// The variable, where the request names one; else the entry's own.
@@ -20,12 +23,12 @@ pub struct Wanted {
     pub header: Header,
     /// The secret.
     pub secret: Secret,
+    /// How the program gets it.
+    pub way: Way,
     /// What of the entry is meant.
     pub field: Field,
     /// Why it was chosen, in words.
     pub why: String,
-    /// Whether the variable is to hold the path of a private file with the value.
-    pub is_file: bool,
 }
 
 /// A variable that no entry is behind.
@@ -36,6 +39,18 @@ pub struct Plain {
     pub value: Secret,
     /// Where it comes from, in words.
     pub origin: String,
+}
+
+/// How a program gets a secret.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Way {
+    /// In a variable.
+    #[default]
+    Variable,
+    /// In a private file whose path is in a variable.
+    File,
+    /// As what it reads from an open file with this number; 0 is its standard input.
+    Stream(i32),
 }
 
 impl Wanted {
@@ -79,29 +94,38 @@ pub struct Assignment {
     pub why: String,
 }
 
+/// One open file of the plan.
+#[derive(Debug)]
+pub struct Handed {
+    /// Its number; 0 is standard input.
+    pub number: i32,
+    /// The entry that it comes from.
+    pub name: String,
+    /// What is read from it.
+    pub secret: Secret,
+    /// Whether the entry is expired and was let through.
+    pub is_expired: bool,
+    /// Why it was chosen, in words.
+    pub why: String,
+}
+
 /// The plan: what is set, and what was left out.
 #[derive(Debug, Default)]
 pub struct Plan {
     /// The variables, sorted.
     pub assignments: Vec<Assignment>,
-    /// The variables that hold the path of a private file with the value, sorted.
+    /// The variables that hold the path of a private file with the secret, sorted.
     pub files: Vec<Assignment>,
+    /// The open files, sorted by their number.
+    pub streams: Vec<Handed>,
+    /// Whether the secrets are to be blanked out of what the program prints.
+    pub mask: bool,
     /// Names of expired entries that were left out.
     pub skipped: Vec<String>,
-    /// Whether the project file wants the secrets blanked out of what the program prints.
-    pub mask: bool,
     /// Inherited variables that the program does not get: an entry names them, and was not chosen.
     pub removed: Vec<String>,
     /// What else was decided, in words.
     pub notes: Vec<String>,
-}
-
-impl Plan {
-    /// Whether a variable is set by the plan.
-    pub fn sets(&self, variable: &OsStr) -> bool {
-        let mut all = self.assignments.iter().chain(&self.files);
-        all.any(|one| variable == one.variable.as_str())
-    }
 }
 
 /// Why nothing is started.
@@ -125,6 +149,17 @@ pub enum Refused {
         /// The variable.
         variable: String,
     },
+    /// The number is no open file's that can be handed over.
+    BadNumber(i32),
+    /// Two entries for one open file.
+    Twice {
+        /// The number.
+        number: i32,
+        /// One entry.
+        first: String,
+        /// The other.
+        second: String,
+    },
     /// Two entries for one variable.
     Ambiguous {
         /// The variable.
@@ -145,6 +180,41 @@ pub enum Refused {
     },
     /// The entry may not be handed out.
     Denied(Denied),
+}
+
+impl Plan {
+    /// Whether the plan sets a variable.
+    pub fn sets(&self, variable: &OsStr) -> bool {
+        let mut all = self.assignments.iter().chain(&self.files);
+        all.any(|one| variable == one.variable.as_str())
+    }
+
+    /// Every secret that the program gets; plain values and user names are none.
+    pub fn secrets(&self) -> impl Iterator<Item = (&str, &Secret)> {
+        let set = self
+            .assignments
+            .iter()
+            .chain(&self.files)
+            .filter(|one| one.is_secret)
+            .map(|one| (one.name.as_str(), &one.secret));
+        set.chain(
+            self.streams
+                .iter()
+                .map(|one| (one.name.as_str(), &one.secret)),
+        )
+    }
+
+    /// The entries that are expired and were let through.
+    pub fn expired(&self) -> impl Iterator<Item = &str> {
+        let set = self
+            .assignments
+            .iter()
+            .chain(&self.files)
+            .map(|one| (&one.name, one.is_expired));
+        let all = set.chain(self.streams.iter().map(|one| (&one.name, one.is_expired)));
+        all.filter(|(_, is_expired)| *is_expired)
+            .map(|(name, _)| name.as_str())
+    }
 }
 
 impl fmt::Display for Refused {
@@ -175,6 +245,32 @@ impl fmt::Display for Refused {
                     "both \"{first}\" and \"{second}\" are for the variable {variable}"
                 )
             }
+            Self::BadNumber(number) => {
+                write!(
+                    f,
+                    "{number} cannot be handed over: it must be from 3 to {NUMBER_MAX}"
+                )
+            }
+            Self::Twice {
+                number: 0,
+                first,
+                second,
+            } => {
+                write!(
+                    f,
+                    "both \"{first}\" and \"{second}\" are for standard input"
+                )
+            }
+            Self::Twice {
+                number,
+                first,
+                second,
+            } => {
+                write!(
+                    f,
+                    "both \"{first}\" and \"{second}\" are for the descriptor {number}"
+                )
+            }
             Self::Nul(name) => write!(f, "\"{name}\" holds a NUL byte, which no variable can hold"),
             Self::NoField { name, field } => write!(f, "\"{name}\" has no {field}"),
             Self::Denied(denied) => denied.fmt(f),
@@ -199,12 +295,10 @@ pub fn plan(
             continue;
         }
         release::check(&one.header, now, expired == Expired::Allow).map_err(Refused::Denied)?;
-        let is_file = one.is_file;
-        let made = assign(one, is_expired)?;
-        if is_file {
-            plan.files.push(made);
-        } else {
-            plan.assignments.push(made);
+        match one.way {
+            Way::Variable => plan.assignments.push(assign(one, is_expired)?),
+            Way::File => plan.files.push(assign(one, is_expired)?),
+            Way::Stream(number) => plan.streams.push(hand(one, number, is_expired)?),
         }
     }
     for one in plain {
@@ -212,6 +306,7 @@ pub fn plan(
     }
     settle(&mut plan.assignments);
     settle(&mut plan.files);
+    settle_streams(&mut plan.streams)?;
     let mut all: Vec<&Assignment> = plan.assignments.iter().chain(&plan.files).collect();
     all.sort_by_key(|one| &one.variable);
     let pairs = all.iter().zip(all.iter().skip(1));
@@ -223,7 +318,7 @@ pub fn plan(
             second,
         });
     }
-    if all.is_empty() {
+    if all.is_empty() && plan.streams.is_empty() {
         Err(Refused::Nothing)
     } else {
         Ok(plan)
@@ -236,6 +331,34 @@ fn settle(assignments: &mut Vec<Assignment>) {
     assignments.dedup_by(|a, b| {
         a.is_entry && (&a.variable, &a.name, &a.secret) == (&b.variable, &b.name, &b.secret)
     });
+}
+
+/// The same for open files.
+fn settle_streams(streams: &mut Vec<Handed>) -> Result<(), Refused> {
+    streams.sort_by(|a, b| (a.number, &a.name).cmp(&(b.number, &b.name)));
+    streams.dedup_by(|a, b| a.number == b.number && a.name == b.name);
+    let mut pairs = streams.iter().zip(streams.iter().skip(1));
+    match pairs.find(|(a, b)| a.number == b.number) {
+        None => Ok(()),
+        Some((a, b)) => Err(Refused::Twice {
+            number: a.number,
+            first: a.name.clone(),
+            second: b.name.clone(),
+        }),
+    }
+}
+
+fn hand(one: Wanted, number: i32, is_expired: bool) -> Result<Handed, Refused> {
+    if number != 0 && !(3..=NUMBER_MAX).contains(&number) {
+        return Err(Refused::BadNumber(number));
+    }
+    Ok(Handed {
+        number,
+        name: one.header.name,
+        secret: one.secret,
+        is_expired,
+        why: one.why,
+    })
 }
 
 fn assign(one: Wanted, is_expired: bool) -> Result<Assignment, Refused> {
@@ -251,7 +374,7 @@ fn assign(one: Wanted, is_expired: bool) -> Result<Assignment, Refused> {
     };
     let secret = field.of(&one.header, one.secret).ok_or(no_field)?;
     check(&variable, &name)?;
-    if !one.is_file && secret.as_line().contains(&0) {
+    if one.way == Way::Variable && secret.as_line().contains(&0) {
         return Err(Refused::Nul(name));
     }
     Ok(Assignment {
@@ -306,9 +429,9 @@ mod tests {
             variable: variable.map(str::to_owned),
             header,
             secret: Secret::copy_of(secret),
+            way: Way::Variable,
             field: Field::default(),
             why: String::new(),
-            is_file: false,
         }
     }
 
@@ -385,7 +508,7 @@ mod tests {
     #[test]
     fn a_file_a_field_and_a_plain_value() {
         let file = Wanted {
-            is_file: true,
+            way: Way::File,
             ..wanted("a", Some("F"), None, b"x\0y")
         };
         let mut user = wanted("a", Some("U"), None, b"secret");

@@ -5,11 +5,14 @@
 
 pub mod clock;
 pub mod fs;
+pub mod handed;
 pub mod mem;
 pub mod path;
 pub mod process;
+mod pty;
 pub mod ram;
 pub mod signal;
+pub mod supervise;
 pub mod tty;
 
 use std::ffi::OsStr;

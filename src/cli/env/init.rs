@@ -9,7 +9,9 @@ use crate::cli::context::Opened;
 use crate::cli::failure::Failure;
 use crate::exec::dotenv;
 use crate::exec::project;
+use crate::exec::reference::Field;
 use crate::exec::reference::Reference;
+use crate::exec::reference::SCHEME;
 use crate::format::Header;
 use crate::format::Name;
 use crate::policy::scope::Provider;
@@ -157,10 +159,11 @@ fn by_value(opened: &Opened, known: &[Header], used: &[Used]) -> Vec<Option<Stri
 fn line(used: &Used, by_value: Option<String>, known: &[Header]) -> Line {
     let text = std::str::from_utf8(used.value.expose()).unwrap_or_default();
     if let Some(Ok(reference)) = Reference::of_text(text) {
-        return Line::Value(quoted(
-            text.strip_suffix("#secret")
-                .unwrap_or(&format!("agevault://{reference}")),
-        ));
+        let text = match reference.field {
+            Field::Secret => reference.name.to_string(),
+            _ => format!("{SCHEME}{reference}"),
+        };
+        return Line::Value(quoted(&text));
     }
     if let Some(name) = by_value {
         return Line::Value(quoted(&name));

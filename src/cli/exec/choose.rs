@@ -16,11 +16,13 @@ use crate::exec::plan;
 use crate::exec::plan::Expired;
 use crate::exec::plan::Plan;
 use crate::exec::plan::Wanted;
+use crate::exec::plan::Way;
 use crate::exec::reference::Field;
 use crate::format::Header;
 use crate::format::Name;
 use crate::policy::need::Need;
 use crate::policy::need::Unmet;
+use crate::policy::scope::Provider;
 use crate::policy::select::Filter;
 use crate::policy::variable;
 use crate::policy::variable::Sieve;
@@ -33,13 +35,17 @@ use crate::sys::fs;
 const PARALLEL_FROM: usize = 4;
 
 /// Everything that can refuse, before anything starts.
-pub(super) fn plan(selection: &Selection, cx: &Context) -> Result<Plan, Failure> {
+pub(super) fn plan(
+    selection: &Selection,
+    cx: &Context,
+    streams: Vec<Ask>,
+) -> Result<Plan, Failure> {
     let meant = OnceCell::new();
     let own = || match meant.get() {
         Some(opened) => Ok(opened),
         None => cx.open(None).map(|opened| meant.get_or_init(|| opened)),
     };
-    let mut request = Request::of(selection, cx, own)?;
+    let mut request = Request::of(selection, cx, streams, own)?;
     let mut stores: Vec<Option<String>> =
         request.asks.iter().map(|ask| ask.store.clone()).collect();
     stores.extend(request.filter.as_ref().map(|_| None));
@@ -192,7 +198,7 @@ impl Search<'_> {
                     secret,
                     field: Field::Secret,
                     why: why.clone(),
-                    is_file: false,
+                    way: Way::Variable,
                 });
             }
         }
@@ -209,17 +215,27 @@ impl Search<'_> {
     }
 
     fn take(&self, entry: Entry, ask: Ask, found: &mut Found) {
-        let variable = ask.variable.as_ref().or(entry.header.env.as_ref());
-        if !variable.is_none_or(|variable| self.sieve.passes(variable)) {
+        let own = || match &ask.what {
+            // The variable in which programs expect such a token, where the entry names none.
+            What::Need(need) => Provider::named(&need.provider).variables.into_iter().next(),
+            What::Entry(..) => None,
+        };
+        let variable = ask
+            .variable
+            .or_else(|| entry.header.env.clone())
+            .or_else(own);
+        let is_stream = matches!(ask.way, Way::Stream(_));
+        let passes = |variable: &String| is_stream || self.sieve.passes(variable);
+        if !variable.as_ref().is_none_or(passes) {
             return;
         }
         let wanted = Wanted {
-            variable: ask.variable,
+            variable,
             header: entry.header,
             secret: entry.secret,
             field: ask.field,
             why: ask.why,
-            is_file: ask.is_file,
+            way: ask.way,
         };
         found.wanted.push(wanted.of_store(ask.store.as_deref()));
     }

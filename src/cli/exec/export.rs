@@ -19,7 +19,7 @@ pub(super) fn print(cx: &mut Context, selection: &Selection) -> Outcome {
             .hint("run the program itself with: vault exec -- COMMAND")
             .hint("have a shell with the secrets with: vault shell"));
     }
-    let plan = selection.plan(cx)?;
+    let plan = selection.plan(cx, Vec::new())?;
     if let Some(one) = plan.files.first() {
         let text = format!(
             "{} is to be a file, and there is no program for which to keep it",

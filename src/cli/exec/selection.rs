@@ -7,6 +7,9 @@ use glob::Pattern;
 
 use crate::cli::complete;
 use crate::cli::context::Context;
+use crate::cli::exec::Ask;
+use crate::cli::exec::Row;
+use crate::cli::exec::choose;
 use crate::cli::failure::Failure;
 use crate::exec::plan::Expired;
 use crate::exec::plan::Plan;
@@ -48,6 +51,12 @@ pub(in crate::cli) struct Selection {
     /// Hand expired entries out, and say so
     #[arg(long, conflicts_with = "skip_expired")]
     pub allow_expired: bool,
+    /// Write an entry to a private file in RAM and set VAR to its path; repeat for more
+    #[arg(long = "file", value_name = "VAR=NAME", add = complete::entries())]
+    pub files: Vec<String>,
+    /// Blank the secrets out of what the program prints
+    #[arg(long)]
+    pub mask: bool,
     /// Start from an empty environment
     #[arg(long)]
     pub pristine: bool,
@@ -65,7 +74,11 @@ pub(in crate::cli) struct Selection {
 impl Selection {
     /// Whether the flags themselves choose something, so that neither the project file nor the default profile is asked.
     pub(super) fn chooses(&self) -> bool {
-        self.narrows() || !self.entries.is_empty() || !self.env_files.is_empty() || self.resolve_env
+        self.narrows()
+            || !self.entries.is_empty()
+            || !self.files.is_empty()
+            || !self.env_files.is_empty()
+            || self.resolve_env
     }
 
     /// Whether a flag narrows the entries of the store.
@@ -104,17 +117,17 @@ impl Selection {
         for name in &plan.skipped {
             cx.ui.warn(&format!("\"{name}\" is expired and left out"));
         }
-        let all = || plan.assignments.iter().chain(&plan.files);
-        for one in all().filter(|one| one.is_expired) {
+        for name in plan.expired() {
             cx.ui.warn(&format!(
-                "\"{}\" is expired and handed out all the same",
-                one.name
+                "\"{name}\" is expired and handed out all the same"
             ));
         }
+        let rows = Row::of(plan);
         if self.verbose {
-            for one in all() {
+            for row in rows {
+                let place = row.place();
                 cx.ui
-                    .say(&format!("{} <- {} ({})", one.variable, one.name, one.why));
+                    .say(&format!("{place} <- {} ({})", row.entry, row.why));
             }
             for note in &plan.notes {
                 cx.ui.say(note);
@@ -125,15 +138,16 @@ impl Selection {
                 ));
             }
         } else if cx.ui.talks_to_terminal() && !self.quiet {
-            let pairs: Vec<_> = all()
-                .map(|one| format!("{} (from {})", one.variable, one.name))
+            let pairs: Vec<_> = rows
+                .iter()
+                .map(|row| format!("{} (from {})", row.place(), row.entry))
                 .collect();
             cx.ui.say(&format!("setting {}", pairs.join(", ")));
         }
     }
 
-    /// Decides what is set: everything that can refuse, before anything starts.
-    pub(in crate::cli) fn plan(&self, cx: &Context) -> Result<Plan, Failure> {
-        super::choose::plan(self, cx)
+    /// Decides what is set, and what is read from open files: everything that can refuse, before anything starts.
+    pub(in crate::cli) fn plan(&self, cx: &Context, streams: Vec<Ask>) -> Result<Plan, Failure> {
+        choose::plan(self, cx, streams)
     }
 }

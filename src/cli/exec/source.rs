@@ -1,6 +1,7 @@
 //! Where a selection comes from: the flags, files of references, the environment, the project file. What is wanted, nothing opened.
 
 use std::path::Path;
+use std::path::PathBuf;
 
 use crate::cli::context::Context;
 use crate::cli::context::Opened;
@@ -11,6 +12,7 @@ use crate::cli::failure::Failure;
 use crate::exec::allowance::Allowances;
 use crate::exec::dotenv;
 use crate::exec::plan::Plain;
+use crate::exec::plan::Way;
 use crate::exec::project;
 use crate::exec::project::Project;
 use crate::exec::project::Source;
@@ -31,7 +33,7 @@ use crate::sys::fs;
 pub(in crate::cli) const ENV_FILE_MAX_BYTES: u64 = 1 << 20;
 
 /// One thing that is wanted.
-pub(super) struct Ask {
+pub(in crate::cli) struct Ask {
     /// The variable, where the request names one; else the entry's own.
     pub variable: Option<String>,
     /// The named store, if one is named.
@@ -44,12 +46,12 @@ pub(super) struct Ask {
     pub absent: Absent,
     /// Why, in words.
     pub why: String,
-    /// Whether the variable is to hold the path of a file.
-    pub is_file: bool,
+    /// How the program gets it.
+    pub way: Way,
 }
 
 /// Which entry is wanted.
-pub(super) enum What {
+pub(in crate::cli) enum What {
     /// This one, and it must be able to do this.
     Entry(Name, Option<Need>),
     /// The narrowest that suffices.
@@ -57,7 +59,7 @@ pub(super) enum What {
 }
 
 /// What becomes of a variable without its entry.
-pub(super) enum Absent {
+pub(in crate::cli) enum Absent {
     /// Nothing starts.
     Refuse,
     /// It is left out.
@@ -92,8 +94,22 @@ impl Ask {
             field: reference.field,
             absent: Absent::Refuse,
             why: why.into(),
-            is_file: false,
+            way: Way::Variable,
         }
+    }
+
+    /// What a flag names, and how the program gets it.
+    fn named(variable: Option<String>, name: &str, way: Way) -> Result<Self, Failure> {
+        let reference = match Reference::of_text(name) {
+            Some(reference) => reference?,
+            None => {
+                let Target { store, name } = Target::parse(name)?;
+                let field = Field::Secret;
+                Reference { store, name, field }
+            }
+        };
+        let named = Self::new(variable, reference, "asked for by name");
+        Ok(Self { way, ..named })
     }
 
     /// One `-e`: `NAME` or `VAR=NAME`.
@@ -104,15 +120,36 @@ impl Ask {
             }
             _ => (None, text),
         };
-        let reference = match Reference::of_text(name) {
-            Some(reference) => reference?,
-            None => {
-                let Target { store, name } = Target::parse(name)?;
-                let field = Field::Secret;
-                Reference { store, name, field }
-            }
-        };
-        Ok(Self::new(variable, reference, "asked for by name"))
+        Self::named(variable, name, Way::Variable)
+    }
+
+    /// One `--file`: `VAR=NAME`.
+    fn of_file(text: &str) -> Result<Self, Failure> {
+        let (variable, name) = text.split_once('=').ok_or_else(|| {
+            Failure::usage("--file takes VAR=NAME: the variable that holds the path, and the entry")
+        })?;
+        Self::named(Some(variable.to_owned()), name, Way::File)
+    }
+
+    /// One `--fd`: `N=NAME`.
+    pub(super) fn of_number(text: &str) -> Result<Self, Failure> {
+        let parts = text.split_once('=');
+        let number = parts.and_then(|(number, name)| Some((number.parse().ok()?, name)));
+        match number {
+            // Standard input has its own flag, and the two others are for output.
+            Some((0..=2, _)) => Err(Failure::usage(
+                "--fd takes a number from 3 on; standard input is --stdin NAME",
+            )),
+            Some((number, name)) => Self::of_stream(number, name),
+            None => Err(Failure::usage(
+                "--fd takes N=NAME: the descriptor's number, and the entry",
+            )),
+        }
+    }
+
+    /// An open file with a number.
+    pub(super) fn of_stream(number: i32, name: &str) -> Result<Self, Failure> {
+        Self::named(None, name, Way::Stream(number))
     }
 }
 
@@ -121,9 +158,17 @@ impl Request {
     pub(super) fn of<'o>(
         selection: &Selection,
         cx: &Context,
+        streams: Vec<Ask>,
         opened: impl Fn() -> Result<&'o Opened, Failure>,
     ) -> Result<Self, Failure> {
-        let mut request = Self::default();
+        let chooses = selection.chooses() || !streams.is_empty();
+        let mut request = Self {
+            asks: streams,
+            ..Self::default()
+        };
+        for text in &selection.files {
+            request.asks.push(Ask::of_file(text)?);
+        }
         for text in &selection.entries {
             request.asks.push(Ask::of_flag(text)?);
         }
@@ -133,7 +178,7 @@ impl Request {
         if selection.resolve_env {
             request.add_environment(cx)?;
         }
-        if let Some((path, profiles)) = project_meant(selection, cx)? {
+        if let Some((path, profiles)) = project_meant(selection, cx, chooses) {
             let bytes = fs::read_trusted(&path, project::MAX_BYTES)?;
             let project = Project::parse(&bytes);
             let project = project.map_err(|wrong| failure::of_project(&path, &wrong))?;
@@ -144,7 +189,7 @@ impl Request {
                 return Ok(request);
             }
         }
-        if selection.narrows() || !selection.chooses() {
+        if selection.narrows() || !chooses {
             request.add_filter(selection)?;
         }
         Ok(request)
@@ -184,7 +229,7 @@ impl Request {
                 field: Field::Secret,
                 absent: Absent::Refuse,
                 why,
-                is_file: false,
+                way: Way::Variable,
             });
         }
         Ok(())
@@ -259,8 +304,9 @@ impl Request {
         self.mask = project.mask;
         let sieve = selection.sieve();
         let part = project.part(profiles);
-        let files = part.files.into_iter().map(|one| (one, true));
-        for (one, is_file) in part.env.into_iter().map(|one| (one, false)).chain(files) {
+        let files = part.files.into_iter().map(|one| (one, Way::File));
+        let env = part.env.into_iter().map(|one| (one, Way::Variable));
+        for (one, way) in env.chain(files) {
             if !sieve.passes(&one.name) {
                 continue;
             }
@@ -287,7 +333,7 @@ impl Request {
                 field: one.field,
                 absent,
                 why,
-                is_file,
+                way,
             });
         }
         Ok(())
@@ -325,19 +371,18 @@ pub(super) fn default_of(variable: String, default: String) -> Plain {
 fn project_meant(
     selection: &Selection,
     cx: &Context,
-) -> Result<Option<(std::path::PathBuf, Vec<String>)>, Failure> {
+    chooses: bool,
+) -> Option<(PathBuf, Vec<String>)> {
     let is_narrowed = selection.under.is_some() || !selection.scopes.is_empty();
-    let is_default = selection
-        .profiles
-        .iter()
-        .any(|name| name == DEFAULT_PROFILE);
-    let is_asked = !selection.chooses() || !selection.profiles.is_empty();
+    let mut profiles = selection.profiles.iter();
+    let is_default = profiles.any(|name| name == DEFAULT_PROFILE);
+    let is_asked = !chooses || !selection.profiles.is_empty();
     if is_narrowed || is_default || !is_asked {
-        return Ok(None);
+        return None;
     }
     let home = cx.env.places.home.as_deref();
     let found = fs::find_upward(&cx.env.cwd, project::FILE, home);
-    Ok(found.map(|path| (path, selection.profiles.clone())))
+    found.map(|path| (path, selection.profiles.clone()))
 }
 
 /// Refuses a file that this device has not been told to trust, as it is now, for this store.
