@@ -15,6 +15,7 @@ use crate::exec::reference::SCHEME;
 use crate::exec::reference::Wrong as WrongReference;
 use crate::format::Name;
 use crate::policy::need::Need;
+use crate::policy::select::DEFAULT_PROFILE;
 use crate::policy::variable;
 
 /// The file's name.
@@ -162,6 +163,11 @@ impl Project {
             let Value::Table(part) = part else {
                 return Err(wrong(&place, Why::Kind("a table")));
             };
+            if name == DEFAULT_PROFILE {
+                let what =
+                    "it is the store's own; what is always asked for stands in env and files";
+                return Err(wrong(&place, Why::Keys(what)));
+            }
             known(&place, &part, PROFILE)?;
             profiles.insert(name, Part::parse(&format!("{place}."), part)?);
         }

@@ -62,6 +62,7 @@ fn what_is_not_understood_is_refused() {
     );
     refuses("[profiles.p]\nmask = true", "no key \"mask\"");
     refuses("[profiles]\np = 1", "profiles.p: it must be a table");
+    refuses("[profiles.default.env]", "the store's own");
     refuses("env = 1", "env: it must be a table");
     refuses("mask = 1", "mask: it must be true or false");
     refuses("[env]\nA = 1", "the name of an entry");
