@@ -191,6 +191,12 @@ impl Context {
         Ok(session::unlock(&self.env, store, source, self.purpose)?)
     }
 
+    /// The same, if nobody needs to be asked for that.
+    pub(super) fn unlock_silently(&self, opened: &Opened) -> Option<Box<dyn Keeper>> {
+        let Opened { store, source } = opened;
+        session::unlock_silently(&self.env, store, source, self.purpose)
+    }
+
     /// The keys themselves, in this process: for what writes key files. Asks anew where the identity needs it.
     pub(super) fn open_keys(&self, opened: &Opened) -> Result<KeyFile, Failure> {
         Ok(session::open_keys(

@@ -1,12 +1,19 @@
 //! Every error as a sentence, hints and an exit code. The only place that turns errors into what a person reads.
 
+use std::path::Path;
+
+use crate::cli::context::closest;
 use crate::config;
 use crate::crypto;
 use crate::exec::plan::Refused;
+use crate::exec::project;
+use crate::exec::reference;
+use crate::exec::reference::FIELD_WORDS;
 use crate::format::Refusal;
 use crate::format::Stage;
 use crate::format::name::BadName;
 use crate::git;
+use crate::policy::need::Unmet;
 use crate::policy::release::Denied;
 use crate::session;
 use crate::store;
@@ -66,6 +73,14 @@ impl Failure {
     pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
         self
+    }
+
+    /// The same with a guess at the word that was meant, or with all that there are.
+    fn guess(self, word: &str, known: &[&str]) -> Self {
+        match closest(word, known.iter().copied()) {
+            Some(guess) => self.hint(format!("did you mean \"{guess}\"?")),
+            None => self.hint(format!("there are: {}", known.join(", "))),
+        }
     }
 
     /// The same with another exit code.
@@ -267,7 +282,45 @@ impl From<Refused> for Failure {
             Refused::BadVariable { name, .. } | Refused::Dangerous { name, .. } => {
                 failure.hint(format!("change it with: vault tag {name} --env VAR"))
             }
-            Refused::Nul(_) => failure,
+            Refused::NoField { name, .. } => failure.hint(format!("see what it has with: vault show {name}")),
+            Refused::Twice { number: 0, .. } => failure.hint("there is one standard input; --fd N=NAME hands over another"),
+            Refused::Nul(_) => failure.hint("a file holds it: --file VAR=NAME"),
+            Refused::BadNumber(_) | Refused::Twice { .. } => failure,
         }
+    }
+}
+
+impl From<Unmet> for Failure {
+    fn from(unmet: Unmet) -> Self {
+        let failure = Self::failed(unmet.to_string());
+        match &unmet {
+            Unmet::None(need) => {
+                failure.hint(format!("see what there is with: vault find --provider {}", need.provider))
+            }
+            Unmet::Expired(..) => failure.hint("--skip-expired leaves it out, --allow-expired hands one out"),
+            Unmet::Tie(_, first, _) => failure.hint(format!(
+                "name the one that is meant: -e VAR={first}, or entry = \"{first}\" in the project file"
+            )),
+            Unmet::Unfit(_, name) => failure.hint(format!("see what it has with: vault show {name}")),
+        }
+    }
+}
+
+impl From<reference::Wrong> for Failure {
+    fn from(wrong: reference::Wrong) -> Self {
+        let failure = Self::failed(wrong.to_string());
+        match &wrong {
+            reference::Wrong::Field(word) => failure.guess(word, &FIELD_WORDS),
+            reference::Wrong::Name(_) => failure,
+        }
+    }
+}
+
+/// The failure for a project file that is not understood.
+pub(super) fn of_project(path: &Path, wrong: &project::Wrong) -> Failure {
+    let failure = Failure::failed(format!("{}: {wrong}", path.display()));
+    match project::words_for(&wrong.why) {
+        Some((word, known)) => failure.guess(word, known),
+        None => failure,
     }
 }

@@ -17,7 +17,6 @@ use crate::format::Header;
 use crate::format::Name;
 use crate::format::expiry;
 use crate::policy::select::Filter;
-use crate::session;
 
 /// Arguments of `find`.
 #[derive(clap::Args, Debug)]
@@ -115,8 +114,7 @@ impl Args {
         let fits = |header: &Header| rank(header, words).is_some() && filter.accepts(header);
         let mut catalogue = opened.store.catalogue_of(fits)?;
         if !catalogue.unread.is_empty()
-            && let Some(keys) =
-                session::unlock_silently(&cx.env, &opened.store, &opened.source, cx.purpose)
+            && let Some(keys) = cx.unlock_silently(opened)
         {
             for (_, error) in opened.store.refresh(&keys, &mut catalogue)? {
                 cx.ui.warn(&Failure::from(error).message);

@@ -17,7 +17,6 @@ use crate::cli::view;
 use crate::format::Header;
 use crate::format::Name;
 use crate::format::expiry;
-use crate::session;
 use crate::store::Entry;
 use crate::store::Error;
 use crate::store::history::Version;
@@ -111,12 +110,7 @@ impl Args {
         if self.name.is_none() {
             return Ok(None);
         }
-        Ok(session::unlock_silently(
-            &cx.env,
-            &opened.store,
-            &opened.source,
-            cx.purpose,
-        ))
+        Ok(cx.unlock_silently(opened))
     }
 
     fn to_json(&self, opening: &Opening, before: &[Opening]) -> Value {

@@ -5,6 +5,8 @@ mod accept;
 mod add;
 #[cfg(target_os = "linux")]
 mod agent;
+mod allow;
+mod asking;
 mod clipboard;
 mod clipboard_hold;
 mod clone;
@@ -15,7 +17,9 @@ mod context;
 mod edit;
 mod demo;
 mod doctor;
+mod env;
 mod exec;
+mod exec_member;
 mod failure;
 mod fields;
 mod find;
@@ -38,6 +42,7 @@ mod remote;
 mod restore;
 mod rm;
 mod several;
+mod shell;
 mod show;
 mod status;
 mod store;
@@ -67,6 +72,7 @@ use crate::cli::ui::Ui;
 use crate::session::client::AGENT_VERB;
 use crate::sys::Env;
 use crate::sys::mem;
+use crate::sys::process;
 
 /// What a command ends with when nothing failed: an exit code.
 type Outcome = Result<u8, Failure>;
@@ -129,6 +135,14 @@ const VERBS: &[Verb] = &[
         &["run", "x"],
         "Run a program with secrets in its environment",
     ),
+    verb::<shell::Args>(
+        "shell",
+        &[],
+        "Start a shell with secrets in its environment",
+    ),
+    verb::<env::Args>("env", &[], "Write and check the project file"),
+    verb::<allow::Args>("allow", &[], "Let a project file have what it asks for"),
+    verb::<allow::DenyArgs>("deny", &[], "Take that back"),
     verb::<unlock::Args>("unlock", &[], "Unlock once, and keep the keys for a while"),
     verb::<lock::Args>("lock", &[], "Forget all keys"),
     verb::<identity::Args>(
@@ -178,6 +192,14 @@ const VERBS: &[Verb] = &[
     hidden::<clipboard_hold::Args>(
         clipboard::HOLD_VERB,
         "Hold the clipboard for a while, then clear it",
+    ),
+    hidden::<exec_member::Args>(
+        process::MEMBER_VERB,
+        "Become the program of an exec that stays, or lead its session",
+    ),
+    hidden::<exec_member::SweepArgs>(
+        process::SWEEP_VERB,
+        "Wipe the files of an exec that was killed",
     ),
 ];
 

@@ -10,7 +10,6 @@ use crate::cli::context::Opened;
 use crate::cli::failure::Failure;
 use crate::cli::ui::Style;
 use crate::cli::view;
-use crate::session;
 use crate::store::keeper::Keeper;
 use crate::sync;
 use crate::sync::Changed;
@@ -83,7 +82,7 @@ pub(super) fn with_tools<T>(
     let mut heard = |text: &str| cx.ui.progress(text);
     let mut unlock = |may_ask: bool| -> Option<Box<dyn Keeper>> {
         if !may_ask {
-            return session::unlock_silently(&cx.env, &opened.store, &opened.source, "sync");
+            return cx.unlock_silently(opened);
         }
         cx.ui.progress("");
         match cx.unlock(opened) {

@@ -1,5 +1,7 @@
 //! May this be handed out, for this use, now? Pure: decided on headers and the time.
 
+pub mod need;
 pub mod release;
+pub mod scope;
 pub mod select;
 pub mod variable;

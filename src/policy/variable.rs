@@ -1,5 +1,7 @@
 //! Environment variables: which texts are names of one, and which of them can take over a process.
 
+use glob::Pattern;
+
 /// Variables that make a program load code, start another program, or obey someone else, by exact name.
 ///
 /// From the manuals of ld.so, bash, zsh, git, ssh, less, python, perl, ruby, node, java, go, rust, make and gdb.
@@ -106,6 +108,23 @@ const HARMLESS: [&str; 5] = [
     "CARGO_REGISTRIES_",
 ];
 
+/// Which variables are let through: those that fit a pattern of `only`, if there is one, and none of `except`.
+#[derive(Clone, Debug, Default)]
+pub struct Sieve {
+    /// Patterns of which one must fit, if there is any.
+    pub only: Vec<Pattern>,
+    /// Patterns of which none may fit.
+    pub except: Vec<Pattern>,
+}
+
+impl Sieve {
+    /// Whether a variable is let through.
+    pub fn passes(&self, name: &str) -> bool {
+        let fits = |patterns: &[Pattern]| patterns.iter().any(|pattern| pattern.matches(name));
+        (self.only.is_empty() || fits(&self.only)) && !fits(&self.except)
+    }
+}
+
 /// Whether a text may name an environment variable: `[A-Za-z_][A-Za-z0-9_]*`.
 pub fn is_name(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
@@ -162,6 +181,35 @@ mod tests {
             "MY_PATH",
         ] {
             assert!(!is_dangerous(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn patterns_let_variables_through() {
+        let sieve = |only: &[&str], except: &[&str]| Sieve {
+            only: only
+                .iter()
+                .map(|text| Pattern::new(text).unwrap())
+                .collect(),
+            except: except
+                .iter()
+                .map(|text| Pattern::new(text).unwrap())
+                .collect(),
+        };
+        for (only, except, passes) in [
+            (&[][..], &[][..], true),
+            (&["GITHUB_*"], &[], true),
+            (&["NPM_*", "*_TOKEN"], &[], true),
+            (&["github_*"], &[], false),
+            (&["GITHUB_TOKE?"], &["*"], false),
+            (&[], &["GITHUB_TOKEN"], false),
+            (&[], &["NPM_[A-Z]*"], true),
+        ] {
+            assert_eq!(
+                sieve(only, except).passes("GITHUB_TOKEN"),
+                passes,
+                "{only:?} {except:?}"
+            );
         }
     }
 

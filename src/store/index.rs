@@ -240,6 +240,39 @@ impl Store {
     }
 }
 
+impl Store {
+    /// The variables that entries name and that are asked about, from the index alone. Entries that are gone do not count.
+    pub fn variables(&self, is_asked: impl Fn(&str) -> bool) -> Result<Vec<String>, Error> {
+        /// The fields of a header up to `env`, borrowed.
+        type Lead<'b> = (
+            &'b str,
+            u64,
+            Option<&'b str>,
+            Option<&'b str>,
+            Vec<&'b str>,
+            Option<i64>,
+            Option<&'b str>,
+        );
+        let (bytes, _) = load(&self.state)?;
+        let mut found: HashMap<&str, &str> = HashMap::new();
+        for record in raw(&bytes) {
+            let lead = postcard::take_from_bytes::<Lead<'_>>(record.header);
+            let env = lead.ok().and_then(|(lead, _)| lead.6);
+            match env.filter(|env| is_asked(env)) {
+                Some(env) => drop(found.insert(record.path, env)),
+                // The last record of a path counts.
+                None => drop(found.remove(record.path)),
+            }
+        }
+        let is_there = |path: &&str| self.dir.stat_at(Path::new(path)).is_some();
+        found.retain(|path, _| is_there(path));
+        let mut variables: Vec<String> = found.into_values().map(str::to_owned).collect();
+        variables.sort_unstable();
+        variables.dedup();
+        Ok(variables)
+    }
+}
+
 /// From this size on, an index is written anew when several records are added at once.
 const GROWN_BYTES: u64 = 4 << 20;
 

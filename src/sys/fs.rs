@@ -8,6 +8,7 @@
 mod dir;
 mod lock;
 mod stat;
+mod upward;
 mod walk;
 
 use std::fmt;
@@ -22,6 +23,8 @@ pub use self::dir::Dir;
 pub use self::lock::Lock;
 pub use self::stat::Kind;
 pub use self::stat::Stat;
+pub use self::upward::find_upward;
+pub use self::upward::read_trusted;
 pub use self::walk::Found;
 pub use self::walk::Seen;
 pub use self::walk::is_too_deep;

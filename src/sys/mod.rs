@@ -5,13 +5,16 @@
 
 pub mod clock;
 pub mod fs;
+pub mod handed;
 pub mod mem;
 pub mod path;
 pub mod process;
+mod pty;
 pub mod ram;
 pub mod signal;
 #[cfg(target_os = "linux")]
 pub mod socket;
+pub mod supervise;
 pub mod tty;
 
 use std::ffi::OsStr;
@@ -23,6 +26,7 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 
 /// What the program was given when it started. Read once, in `main`; everything below takes it as a value.
+#[derive(Clone)]
 pub struct Env {
     /// The environment variables, in the order in which they were given.
     pub vars: Vec<(OsString, OsString)>,

@@ -27,11 +27,14 @@ use std::time::Duration;
 use rustix::event::PollFd;
 use rustix::event::PollFlags;
 use rustix::event::Timespec;
+use rustix::process::Pid;
 
 use crate::secret::Secret;
 use crate::sys::fs;
+use crate::sys::mem;
 use crate::sys::mem::OriginalLimits;
 use crate::sys::signal::Held;
+use crate::sys::supervise::Role;
 
 /// An environment variable handed to a program. Borrowed, so that a value that is a secret is not copied here.
 pub type Variable<'a> = (&'a OsStr, &'a OsStr);
@@ -62,6 +65,17 @@ pub fn replace(
     variables: &[Variable<'_>],
     limits: &OriginalLimits,
 ) -> io::Error {
+    replace_with_input(program, args, variables, limits, None)
+}
+
+/// The same with another standard input.
+pub fn replace_with_input(
+    program: &OsStr,
+    args: &[&OsStr],
+    variables: &[Variable<'_>],
+    limits: &OriginalLimits,
+    stdin: Option<File>,
+) -> io::Error {
     if let Err(error) = limits.restore() {
         return error;
     }
@@ -70,7 +84,75 @@ pub fn replace(
         .args(args)
         .env_clear()
         .envs(variables.iter().copied());
+    if let Some(stdin) = stdin {
+        command.stdin(stdin);
+    }
     command.exec()
+}
+
+/// The hidden command by which this program is started once more for `supervise`.
+pub const MEMBER_VERB: &str = "exec-member";
+
+/// Starts this program once more, to become or to lead another: `words`. Streams that are not named are ours. Descriptors
+/// that are not marked to be closed are inherited, as by any program that is started.
+pub(in crate::sys) fn spawn_member(
+    role: Role,
+    words: &[&OsStr],
+    variables: &[Variable<'_>],
+    limits: &OriginalLimits,
+    streams: [Option<File>; 3],
+) -> io::Result<Pid> {
+    let parent = std::process::id().to_string();
+    let mut command = Command::new(std::env::current_exe()?);
+    command
+        .arg0("vault")
+        .args([MEMBER_VERB, role.word(), &parent, "--"])
+        .args(words);
+    command.env_clear().envs(variables.iter().copied());
+    let [stdin, stdout, stderr] =
+        streams.map(|stream| stream.map_or_else(Stdio::inherit, Stdio::from));
+    command.stdin(stdin).stdout(stdout).stderr(stderr);
+    if role == Role::Foreground {
+        command.process_group(0);
+    }
+    limits.restore()?;
+    let child = command.spawn();
+    mem::harden()?;
+    Ok(Pid::from_child(&child?))
+}
+
+/// The hidden command that wipes a folder in RAM once this process is gone.
+pub const SWEEP_VERB: &str = "exec-sweep";
+
+/// A helper that lives until this value is dropped, or this process is killed.
+pub(in crate::sys) struct Witness(Child);
+
+/// Starts this program once more, to do something with `path` once we are gone. In a process group of its own: what
+/// is sent to ours does not reach it.
+pub(in crate::sys) fn spawn_witness(verb: &str, path: &Path) -> io::Result<Witness> {
+    let mut command = myself(&[OsStr::new(verb), path.as_os_str()], &[])?;
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .process_group(0);
+    command.spawn().map(Witness)
+}
+
+impl Drop for Witness {
+    fn drop(&mut self) {
+        drop(self.0.stdin.take());
+        // Whoever collects every child may have collected it.
+        let _ = self.0.wait();
+    }
+}
+
+/// Ends this process by the signal by which its program ended, so that whoever waits sees the same; returns where it
+/// cannot, as the first process of a container.
+pub fn end_by(signal: i32) {
+    if std::process::id() != 1 {
+        // What is left is the exit code.
+        let _ = signal_hook::low_level::emulate_default_handler(signal);
+    }
 }
 
 /// What a program prints, without one final line feed. For a passphrase that another program knows.

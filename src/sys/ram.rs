@@ -1,6 +1,6 @@
-//! A folder in RAM for the moments in which a secret must be a file: the user's editor opens paths.
+//! A folder in RAM for the moments in which a secret must be a file: an editor, and many a program, opens paths.
 //!
-//! Lives here: finding, making and wiping such a folder. Never here: what is written into it. Only `edit` uses it.
+//! Lives here: finding, making and wiping such a folder. Never here: what is written into it. `edit` and `exec` use it.
 //!
 //! A folder counts as RAM only if the kernel says that its file system is tmpfs or ramfs. The kernel may still move
 //! tmpfs pages to swap: where swap is not encrypted, what was edited can be found there. macOS has no such file system,
@@ -27,9 +27,11 @@ use rustix::fs::OFlags;
 
 use crate::secret::Secret;
 use crate::sys::fs;
+use crate::sys::process;
+use crate::sys::process::Witness;
 
 /// Prefix of the folders' names, by which those left behind by a killed process are found.
-const PREFIX: &str = "agevault-edit-";
+const PREFIX: &str = "agevault-ram-";
 
 /// How often a folder is made before giving up.
 const TRIES: usize = 8;
@@ -40,6 +42,8 @@ pub struct RamFolder {
     /// Locked while the folder is in use, so that no other process takes it for a left-over.
     #[allow(dead_code, reason = "dropping it releases the lock")]
     lock: File,
+    /// Wipes the folder if this process is killed.
+    witness: Option<Witness>,
 }
 
 impl RamFolder {
@@ -56,6 +60,12 @@ impl RamFolder {
             }
         }
         Ok(None)
+    }
+
+    /// From now on a helper wipes it when this process is killed, and does not wait for the next one that makes a folder.
+    pub fn watch(&mut self) -> io::Result<()> {
+        self.witness = Some(process::spawn_witness(process::SWEEP_VERB, &self.path)?);
+        Ok(())
     }
 
     /// The folder.
@@ -93,7 +103,11 @@ impl RamFolder {
             };
             let is_locked = rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive);
             if is_locked.is_ok() && path.exists() {
-                return Ok(Self { path, lock });
+                return Ok(Self {
+                    path,
+                    lock,
+                    witness: None,
+                });
             }
         }
         Err(io::ErrorKind::ResourceBusy.into())
@@ -103,7 +117,21 @@ impl RamFolder {
 impl Drop for RamFolder {
     fn drop(&mut self) {
         wipe(&self.path);
+        self.witness = None;
     }
+}
+
+/// The helper: waits until whoever started it is gone, which closes `told`, and wipes the folder if it is still there.
+pub fn wipe_after(path: &Path, told: &mut dyn io::Read) -> io::Result<()> {
+    let name = path.file_name().unwrap_or_default().as_encoded_bytes();
+    if !name.starts_with(PREFIX.as_bytes()) || !path.parent().is_some_and(is_ram) {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    io::copy(told, &mut io::sink())?;
+    if path.exists() {
+        wipe(path);
+    }
+    Ok(())
 }
 
 fn places(runtime: Option<&Path>) -> Vec<PathBuf> {

@@ -1,7 +1,10 @@
 //! Signals that end a program, held back while something must be put in order first.
 //!
-//! Lives here: `Held`. Never here: what is put in order. The terminal holds them while echo is off, `edit` while a
-//! secret lies in a folder in RAM, so that Ctrl-C ends in an error that unwinds and not in a dead process.
+//! Lives here: `Held`, and `Watch`, which notes signals for a program that is run. Never here: what is put in order. The
+//! terminal holds them while echo is off, `edit` while a secret lies in a folder in RAM, so that Ctrl-C ends in an error that
+//! unwinds and not in a dead process.
+
+mod watch;
 
 use std::io;
 use std::io::Read;
@@ -18,6 +21,9 @@ use signal_hook::consts::SIGHUP;
 use signal_hook::consts::SIGINT;
 use signal_hook::consts::SIGQUIT;
 use signal_hook::consts::SIGTERM;
+
+pub use self::watch::Watch;
+pub use self::watch::asks_to_end;
 
 /// The handlers, made by the first `hold`; a program that never asks anything never has them.
 static HANDLERS: Mutex<Option<Handlers>> = Mutex::new(None);

@@ -185,3 +185,66 @@ fn what_is_wrong_does_not_fit() {
     ];
     refuse("header", header, &wrong);
 }
+
+/// Project files, and whether they are right; the program and the schema must agree.
+const PROJECTS: [(&str, bool); 31] = [
+    ("", true),
+    ("mask = true", true),
+    ("[env]\nA = \"github/ci\"", true),
+    ("[env]\nA = \"agevault://github/ci#url\"", true),
+    (
+        "[env]\nA = { entry = \"a\", field = \"username\", required = false }",
+        true,
+    ),
+    ("[env]\nA = { provider = \"github\" }", true),
+    (
+        "[env]\nA = { provider = \"github\", scopes = [\"repo\"], default = \"x\" }",
+        true,
+    ),
+    (
+        "[env]\nA = { entry = \"a\", provider = \"github\", scopes = [] }",
+        true,
+    ),
+    ("[env]\nA = { default = \"\", description = \"d\" }", true),
+    ("[files]\nA = \"a\"\nB = { entry = \"b\" }", true),
+    (
+        "[profiles.ci.env]\nA = \"a\"\n[profiles.ci.files]\nB = \"b\"",
+        true,
+    ),
+    ("x = 1", false),
+    ("mask = \"yes\"", false),
+    ("env = \"a\"", false),
+    ("[env]\nA = 1", false),
+    ("[env]\nA = \"\"", false),
+    ("[env]\n1A = \"a\"", false),
+    ("[env]\n\"A-B\" = \"a\"", false),
+    ("[env]\nA = \"work:a\"", false),
+    ("[env]\nA = \"agevault://work:a\"", false),
+    ("[env]\nA = {}", false),
+    ("[env]\nA = { field = \"url\" }", false),
+    ("[env]\nA = { field = \"url\", default = \"x\" }", false),
+    ("[env]\nA = { entry = \"a\", field = \"pin\" }", false),
+    ("[env]\nA = { entry = \"a\", scopes = [\"x\"] }", false),
+    ("[env]\nA = { entry = \"a\", required = \"no\" }", false),
+    ("[env]\nA = { entry = \"a\", env = \"b\" }", false),
+    ("[env]\nA = { default = \"agevault://a\" }", false),
+    ("[files]\nA = { entry = \"a\", default = \"x\" }", false),
+    ("[profiles.ci]\nmask = true", false),
+    ("[profiles.default.env]\nA = \"a\"", false),
+];
+
+#[test]
+fn the_project_schema_agrees_with_the_program() {
+    let schema = schema("project");
+    for (text, ok) in PROJECTS {
+        let table: toml::Table = text.parse().unwrap();
+        assert_eq!(schema.is_valid(&to_json(&table)), ok, "{text}");
+        let parsed = agevault::exec::project::Project::parse(text.as_bytes());
+        assert_eq!(parsed.is_ok(), ok, "{text}: {parsed:?}");
+    }
+    let whole = fs::read_to_string(root().join("../project.md")).unwrap();
+    let example = whole.split("```toml\n").nth(1).unwrap();
+    let example = example.split("```").next().unwrap();
+    assert!(schema.is_valid(&to_json(&example.parse().unwrap())));
+    agevault::exec::project::Project::parse(example.as_bytes()).unwrap();
+}

@@ -1,19 +1,31 @@
-//! Which entries a program gets: what the flags say, opened and verified, and the plan made of it.
+//! Which entries a program gets: what is wanted, opened and verified, and the plan made of it.
+
+use std::cell::OnceCell;
+use std::collections::HashSet;
 
 use crate::cli::context::Context;
 use crate::cli::context::Opened;
-use crate::cli::context::Target;
-use crate::cli::exec::Args;
+use crate::cli::exec::selection::Selection;
+use crate::cli::exec::source::Absent;
+use crate::cli::exec::source::Ask;
+use crate::cli::exec::source::Request;
+use crate::cli::exec::source::What;
+use crate::cli::exec::source::default_of;
 use crate::cli::failure::Failure;
 use crate::exec::plan;
 use crate::exec::plan::Expired;
 use crate::exec::plan::Plan;
 use crate::exec::plan::Wanted;
+use crate::exec::plan::Way;
+use crate::exec::reference::Field;
 use crate::format::Header;
 use crate::format::Name;
-use crate::policy::select::DEFAULT_PROFILE;
+use crate::policy::need::Need;
+use crate::policy::need::Unmet;
+use crate::policy::scope::Provider;
 use crate::policy::select::Filter;
 use crate::policy::variable;
+use crate::policy::variable::Sieve;
 use crate::store;
 use crate::store::Entry;
 use crate::store::keeper::Keeper;
@@ -22,151 +34,270 @@ use crate::sys::fs;
 /// From this many entries on, opening them is shared among the cores.
 const PARALLEL_FROM: usize = 4;
 
-impl Args {
-    /// Everything that can refuse, before anything starts.
-    pub(super) fn plan(&self, cx: &Context) -> Result<Plan, Failure> {
-        let asked = self
-            .entries
-            .iter()
-            .map(|text| Asked::parse(text))
-            .collect::<Result<Vec<_>, _>>()?;
-        let mut wanted = Vec::new();
-        let mut stores: Vec<Option<String>> = vec![None];
-        stores.extend(asked.iter().map(|one| one.target.store.clone()));
-        stores.sort();
-        stores.dedup();
-        for store in stores {
-            let here: Vec<&Asked> = asked
-                .iter()
-                .filter(|one| one.target.store == store)
-                .collect();
-            let filter = self.filter().filter(|_| store.is_none());
-            if here.is_empty() && filter.is_none() {
+/// Everything that can refuse, before anything starts.
+pub(super) fn plan(
+    selection: &Selection,
+    cx: &Context,
+    streams: Vec<Ask>,
+) -> Result<Plan, Failure> {
+    let meant = OnceCell::new();
+    let own = || match meant.get() {
+        Some(opened) => Ok(opened),
+        None => cx.open(None).map(|opened| meant.get_or_init(|| opened)),
+    };
+    let mut request = Request::of(selection, cx, streams, own)?;
+    let mut stores: Vec<Option<String>> =
+        request.asks.iter().map(|ask| ask.store.clone()).collect();
+    stores.extend(request.filter.as_ref().map(|_| None));
+    stores.sort();
+    stores.dedup();
+    let mut found = Found::default();
+    let mut named = Vec::new();
+    for store in stores {
+        let (here, others): (Vec<Ask>, Vec<Ask>) =
+            request.asks.into_iter().partition(|ask| ask.store == store);
+        request.asks = others;
+        let opened = match &store {
+            None => own()?,
+            Some(name) => {
+                named.push(cx.open(Some(name))?);
+                let Some(opened) = named.last() else { continue };
+                opened
+            }
+        };
+        let keys = cx.unlock(opened)?;
+        let search = Search {
+            cx,
+            opened,
+            keys: &keys,
+            filter: request.filter.as_ref().filter(|_| store.is_none()),
+            within: &request.within,
+            sieve: selection.sieve(),
+            expired: selection.expired(),
+        };
+        search.collect(here, &mut found)?;
+    }
+    request.plain.append(&mut found.plain);
+    let sieve = selection.sieve();
+    request.plain.retain(|one| sieve.passes(&one.variable));
+    let mut plan = plan::plan(found.wanted, request.plain, cx.env.now, selection.expired())?;
+    plan.mask = request.mask;
+    plan.skipped.append(&mut found.skipped);
+    plan.notes = request.notes;
+    plan.notes.append(&mut found.notes);
+    if !selection.pristine {
+        let opened = named.iter().chain(meant.get());
+        plan.removed = removed(selection, cx, &plan, opened)?;
+    }
+    Ok(plan)
+}
+
+/// What has been found so far.
+#[derive(Default)]
+struct Found {
+    wanted: Vec<Wanted>,
+    plain: Vec<plan::Plain>,
+    skipped: Vec<String>,
+    notes: Vec<String>,
+}
+
+/// What has become of one thing that is wanted.
+enum Outcome {
+    /// It is this.
+    Entry(Box<Entry>),
+    /// There is none.
+    Absent(Failure),
+    /// These are expired, and expired ones are left out.
+    Skipped(Vec<String>),
+}
+
+/// What is looked for in one store.
+struct Search<'c> {
+    cx: &'c Context,
+    opened: &'c Opened,
+    keys: &'c dyn Keeper,
+    filter: Option<&'c (Filter, String)>,
+    within: &'c Filter,
+    sieve: Sieve,
+    expired: Expired,
+}
+
+impl Search<'_> {
+    /// Opens what is asked for by name, what may meet a need, and what the filter accepts. The index finds candidates; the
+    /// verified headers decide.
+    fn collect(&self, asks: Vec<Ask>, found: &mut Found) -> Result<(), Failure> {
+        let has_needs = asks.iter().any(|ask| matches!(ask.what, What::Need(_)));
+        let known = match (self.filter, has_needs) {
+            (None, false) => Vec::new(),
+            (filter, _) => self.known(filter.map_or(self.within, |(filter, _)| filter))?,
+        };
+        for ask in asks {
+            let passes = |variable: &String| self.sieve.passes(variable);
+            if !ask.variable.as_ref().is_none_or(passes) {
                 continue;
             }
-            let opened = cx.open(store.as_deref())?;
-            let keys = cx.unlock(&opened)?;
-            let found = collect(&opened, &keys, &here, filter.as_ref())?;
-            wanted.extend(found.into_iter().map(|one| one.of_store(store.as_deref())));
+            match self.find(&ask, &known)? {
+                Outcome::Entry(entry) => self.take(*entry, ask, found),
+                Outcome::Absent(failure) => absent(ask, failure, found)?,
+                Outcome::Skipped(names) => found.skipped.extend(names),
+            }
         }
-        let expired = match (self.skip_expired, self.allow_expired) {
-            (true, _) => Expired::Skip,
-            (_, true) => Expired::Allow,
-            _ => Expired::Refuse,
+        self.accepted(&known, found)
+    }
+
+    /// The verified entry that is wanted.
+    fn find(&self, ask: &Ask, known: &[Header]) -> Result<Outcome, Failure> {
+        let store = &self.opened.store;
+        match &ask.what {
+            What::Entry(name, _) if !store.has(name)? => {
+                Ok(Outcome::Absent(Context::no_entry(store, name)))
+            }
+            What::Entry(name, need) => {
+                let entry = store.entry(self.keys, name)?;
+                match need.as_ref().filter(|need| !need.is_met_by(&entry.header)) {
+                    Some(need) => Err(Unmet::Unfit(need.clone(), name.to_string()).into()),
+                    None => Ok(Outcome::Entry(Box::new(entry))),
+                }
+            }
+            What::Need(need) => match self.narrowest(need, known)? {
+                Ok(entry) => Ok(Outcome::Entry(Box::new(entry))),
+                Err(unmet @ Unmet::None(_)) => Ok(Outcome::Absent(unmet.into())),
+                Err(Unmet::Expired(_, names)) if self.expired == Expired::Skip => {
+                    Ok(Outcome::Skipped(names))
+                }
+                Err(unmet) => Err(unmet.into()),
+            },
+        }
+    }
+
+    /// The narrowest verified token that meets a need.
+    fn narrowest(&self, need: &Need, known: &[Header]) -> Result<Result<Entry, Unmet>, Failure> {
+        let fits = |header: &Header| need.is_met_by(header) && self.within.accepts(header);
+        let mut entries = self.open(known.iter().filter(|header| fits(header)))?;
+        entries.retain(|entry| fits(&entry.header));
+        let headers: Vec<&Header> = entries.iter().map(|entry| &entry.header).collect();
+        let allow_expired = self.expired == Expired::Allow;
+        let chosen = need.narrowest(&headers, self.cx.env.now, allow_expired);
+        Ok(chosen.map(|at| entries.swap_remove(at)))
+    }
+
+    /// What the filter accepts.
+    fn accepted(&self, known: &[Header], found: &mut Found) -> Result<(), Failure> {
+        let Some((filter, why)) = self.filter else {
+            return Ok(());
         };
-        Ok(plan::plan(wanted, cx.env.now, expired)?)
-    }
-
-    /// What is chosen beside `-e`; nothing, if there are only `-e`.
-    fn filter(&self) -> Option<Filter> {
-        let is_narrowed =
-            !self.profiles.is_empty() || self.under.is_some() || !self.scopes.is_empty();
-        if !is_narrowed && !self.entries.is_empty() {
-            return None;
-        }
-        let profiles = if is_narrowed {
-            self.profiles.clone()
-        } else {
-            vec![DEFAULT_PROFILE.to_owned()]
+        let fits = |header: &Header| {
+            let passes = |env: &String| self.sieve.passes(env);
+            is_meant(filter, header) && header.env.as_ref().is_none_or(passes)
         };
-        Some(Filter {
-            profiles,
-            under: self.under.clone(),
-            scopes: self.scopes.clone(),
-            env: Some(String::new()),
-            ..Filter::default()
-        })
-    }
-}
-
-/// One `-e`.
-struct Asked {
-    variable: Option<String>,
-    target: Target,
-}
-
-impl Asked {
-    fn parse(text: &str) -> Result<Self, Failure> {
-        match text.split_once('=') {
-            Some((variable, name)) if variable::is_name(variable) => Ok(Self {
-                variable: Some(variable.to_owned()),
-                target: Target::parse(name)?,
-            }),
-            _ => Ok(Self {
-                variable: None,
-                target: Target::parse(text)?,
-            }),
+        for Entry { header, secret } in self.open(known.iter().filter(|header| fits(header)))? {
+            if fits(&header) {
+                found.wanted.push(Wanted {
+                    variable: None,
+                    header,
+                    secret,
+                    field: Field::Secret,
+                    why: why.clone(),
+                    way: Way::Variable,
+                });
+            }
         }
+        Ok(())
     }
-}
 
-/// Opens what is asked for by name, and what the filter accepts. The index finds candidates; the verified headers decide.
-fn collect(
-    opened: &Opened,
-    keys: &dyn Keeper,
-    asked: &[&Asked],
-    filter: Option<&Filter>,
-) -> Result<Vec<Wanted>, Failure> {
-    let candidates = match filter {
-        Some(filter) => candidates(opened, keys, filter)?,
-        None => Vec::new(),
-    };
-    for one in asked {
-        if !opened.store.has(&one.target.name)? {
-            return Err(Context::no_entry(&opened.store, &one.target.name));
-        }
+    fn open<'h>(&self, headers: impl Iterator<Item = &'h Header>) -> Result<Vec<Entry>, Failure> {
+        let names: Vec<Name> = headers
+            .filter_map(|header| Name::parse(&header.name).ok())
+            .collect();
+        let store = &self.opened.store;
+        let entries = fs::parallel(&names, PARALLEL_FROM, |name| store.entry(self.keys, name));
+        Ok(entries.into_iter().collect::<Result<_, _>>()?)
     }
-    let names: Vec<&Name> = asked
-        .iter()
-        .map(|one| &one.target.name)
-        .chain(&candidates)
-        .collect();
-    let entries = fs::parallel(&names, PARALLEL_FROM, |name| opened.store.entry(keys, name));
-    let mut wanted = Vec::with_capacity(names.len());
-    for (number, entry) in entries.into_iter().enumerate() {
-        let Entry { header, secret } = entry?;
-        let by_name = asked.get(number);
-        if by_name.is_none() && !filter.is_some_and(|filter| is_meant(filter, &header)) {
-            continue;
+
+    fn take(&self, entry: Entry, ask: Ask, found: &mut Found) {
+        let own = || match &ask.what {
+            // The variable in which programs expect such a token, where the entry names none.
+            What::Need(need) => Provider::named(&need.provider).variables.into_iter().next(),
+            What::Entry(..) => None,
+        };
+        let variable = ask
+            .variable
+            .or_else(|| entry.header.env.clone())
+            .or_else(own);
+        let is_stream = matches!(ask.way, Way::Stream(_));
+        let passes = |variable: &String| is_stream || self.sieve.passes(variable);
+        if !variable.as_ref().is_none_or(passes) {
+            return;
         }
-        let variable = by_name.and_then(|one| one.variable.clone());
-        wanted.push(Wanted {
+        let wanted = Wanted {
             variable,
-            header,
-            secret,
-        });
+            header: entry.header,
+            secret: entry.secret,
+            field: ask.field,
+            why: ask.why,
+            way: ask.way,
+        };
+        found.wanted.push(wanted.of_store(ask.store.as_deref()));
     }
-    Ok(wanted)
+
+    /// The headers that the index, brought up to date, has; those in the folder that is meant must all be readable.
+    fn known(&self, filter: &Filter) -> Result<Vec<Header>, Failure> {
+        let store = &self.opened.store;
+        let mut catalogue = store.catalogue()?;
+        let is_in_folder = |name: &Name| {
+            let under = filter.under.as_ref();
+            under.is_none_or(|under| name.is_under(under))
+        };
+        let hint = "to leave it out, choose entries by name: -e NAME";
+        for (name, error) in store.refresh(self.keys, &mut catalogue)? {
+            // Whether it is one of those that are meant, a refused entry cannot say. One that is gone by now is none.
+            if is_in_folder(&name) && !matches!(error, store::Error::NoEntry(_)) {
+                return Err(Failure::from(error).hint(hint));
+            }
+        }
+        if let Some(name) = store.gone()?.iter().find(|name| is_in_folder(name)) {
+            return Err(Context::no_entry(store, name).hint(hint));
+        }
+        Ok(catalogue.known)
+    }
 }
 
-/// The names that the index, brought up to date, has for a filter.
-fn candidates(opened: &Opened, keys: &dyn Keeper, filter: &Filter) -> Result<Vec<Name>, Failure> {
-    let mut catalogue = opened.store.catalogue()?;
-    let is_in_folder = |name: &Name| {
-        filter
-            .under
-            .as_ref()
-            .is_none_or(|under| name.is_under(under))
-    };
-    for (name, error) in opened.store.refresh(keys, &mut catalogue)? {
-        // Whether it is one of those that are meant, a refused entry cannot say. One that is gone by now is none.
-        if is_in_folder(&name) && !matches!(error, store::Error::NoEntry(_)) {
-            return Err(
-                Failure::from(error).hint("to leave it out, choose entries by name: -e NAME")
-            );
+/// What becomes of a variable without its entry.
+fn absent(ask: Ask, failure: Failure, found: &mut Found) -> Result<(), Failure> {
+    let variable = ask.variable.unwrap_or_default();
+    match ask.absent {
+        Absent::Refuse => return Err(failure),
+        Absent::LeaveOut => {
+            let note = format!("{variable} is left out: {}", failure.message);
+            found.notes.push(note);
         }
+        Absent::Default(text) => found.plain.push(default_of(variable, text)),
     }
-    if let Some(name) = opened.store.gone()?.iter().find(|name| is_in_folder(name)) {
-        return Err(Context::no_entry(&opened.store, name)
-            .hint("to leave it out, choose entries by name: -e NAME"));
-    }
-    let meant = catalogue
-        .known
+    Ok(())
+}
+
+/// The inherited variables that an entry names although it was not chosen: a stale token is not handed on by chance.
+fn removed<'o>(
+    selection: &Selection,
+    cx: &Context,
+    plan: &Plan,
+    opened: impl Iterator<Item = &'o Opened>,
+) -> Result<Vec<String>, Failure> {
+    let inherited: HashSet<&str> = cx
+        .env
+        .vars
         .iter()
-        .filter(|header| is_meant(filter, header));
-    Ok(meant
-        .filter_map(|header| Name::parse(&header.name).ok())
-        .collect())
+        .filter_map(|(key, _)| key.to_str())
+        .filter(|key| !plan.sets(key.as_ref()) && !selection.keep.iter().any(|kept| kept == key))
+        .filter(|key| !variable::is_dangerous(key))
+        .collect();
+    let mut removed = Vec::new();
+    for opened in opened {
+        removed.extend(opened.store.variables(|name| inherited.contains(name))?);
+    }
+    removed.sort_unstable();
+    removed.dedup();
+    Ok(removed)
 }
 
 /// Whether a filter means an entry; the losing side of a merge is never meant.
