@@ -203,17 +203,20 @@ fn forgeries() {
 }
 
 /// A repository in which commits are put together.
-struct Chain {
-    kit: Kit,
+pub(super) struct Chain {
+    pub(super) kit: Kit,
     folder: tempfile::TempDir,
+    /// Tables at the end of `case.toml`.
+    pub(super) last: String,
 }
 
 impl Chain {
-    fn new(name: &str, ids: &[&str], about: &str) -> Self {
+    pub(super) fn new(name: &str, ids: &[&str], about: &str) -> Self {
         let kit = Kit::new("history", name, ids, about);
         let folder = tempfile::tempdir().unwrap();
         git(folder.path(), &["init", "-q", "-b", "main"]);
-        let chain = Self { kit, folder };
+        let last = String::new();
+        let chain = Self { kit, folder, last };
         for path in [
             ".vault/format",
             ".vault/members.age",
@@ -230,7 +233,7 @@ impl Chain {
     }
 
     /// Puts a path into the next tree.
-    fn add(&self, mode: &str, path: &str, bytes: &[u8]) {
+    pub(super) fn add(&self, mode: &str, path: &str, bytes: &[u8]) {
         let id = git_with(self.path(), &["hash-object", "-w", "--stdin"], bytes);
         self.add_id(mode, path, &id);
     }
@@ -243,8 +246,13 @@ impl Chain {
         );
     }
 
+    /// Takes a path out of the next tree.
+    pub(super) fn remove(&self, path: &str) {
+        git(self.path(), &["update-index", "--force-remove", path]);
+    }
+
     /// Commits what was added; sealed, unless it is to be by hand.
-    fn commit(&self, parents: &[&str], message: &str, is_sealed: bool) -> String {
+    pub(super) fn commit(&self, parents: &[&str], message: &str, is_sealed: bool) -> String {
         let tree = git(self.path(), &["write-tree"]);
         let text = head(&tree, parents) + &format!("\n{message}\n");
         let raw = if is_sealed {
@@ -259,7 +267,7 @@ impl Chain {
         )
     }
 
-    fn done(mut self, shown: &str, head: &str, stage: Option<&str>) {
+    pub(super) fn done(mut self, shown: &str, head: &str, stage: Option<&str>) {
         git(self.path(), &["update-ref", "refs/heads/shown", shown]);
         git(self.path(), &["update-ref", "refs/heads/main", head]);
         let bundle = self.kit.path.join("history.bundle");
@@ -278,6 +286,10 @@ impl Chain {
             self.kit.say(&format!("stage = {stage:?}"));
         }
         self.kit.say(&format!("shown = {shown:?}\nhead = {head:?}"));
+        let last = std::mem::take(&mut self.last);
+        if !last.is_empty() {
+            self.kit.say(last.trim_end());
+        }
         self.kit.done();
         fs::remove_dir_all(self.kit.store()).unwrap();
     }
