@@ -251,11 +251,8 @@ fn a_store_that_is_copied_about_is_trusted_by_its_files() {
     let copy = || {
         let _ = fs::remove_dir_all(b.store());
         fs::create_dir_all(b.store().parent().unwrap()).unwrap();
-        let args = [
-            "-a",
-            a.store().to_str().unwrap(),
-            b.store().to_str().unwrap(),
-        ];
+        let (from, to) = (a.store(), b.store());
+        let args = ["-a", from.to_str().unwrap(), to.to_str().unwrap()];
         b.program("cp", &args).run().ok();
     };
     let get = || {
