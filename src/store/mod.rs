@@ -9,6 +9,7 @@ pub mod history;
 pub mod index;
 pub mod keeper;
 mod read;
+mod removed;
 mod settle;
 mod stamps;
 pub mod state;

@@ -116,6 +116,7 @@ impl State {
             "identity",
             "known-keys",
             "shown",
+            "accounted",
             "index",
             "folders",
         ] {
@@ -197,6 +198,17 @@ impl State {
             Some(dir) => Ok(dir.remove(Path::new(&remote_file(name)))?),
             None => Ok(()),
         }
+    }
+
+    /// The commit up to which the revisions of removed entries are known.
+    pub fn accounted(&self) -> Result<Option<Id>, Error> {
+        let text = self.small("accounted")?;
+        Ok(text.and_then(|bytes| Id::parse(std::str::from_utf8(&bytes).ok()?)))
+    }
+
+    /// Remembers it.
+    pub fn set_accounted(&self, commit: Id) -> Result<(), Error> {
+        self.set("accounted", commit.to_string().as_bytes())
     }
 
     /// Takes the lock of those who talk to remotes. Writing is free meanwhile.

@@ -46,6 +46,8 @@ pub struct Writer<'s> {
     merged: Option<Id>,
     /// A head made by hand that the commit takes the place of, and the sealed commit that it is made on.
     over: Option<(Head, Id)>,
+    /// Whether the revisions of all removed entries are known.
+    is_accounted: bool,
     /// What finishing an earlier change has found.
     pub settled: Settled,
 }
@@ -111,6 +113,7 @@ impl Store {
             revs,
             merged: None,
             over: None,
+            is_accounted: false,
             settled: Settled::default(),
         }
     }
@@ -328,7 +331,14 @@ impl Writer<'_> {
         }
     }
 
-    fn next_rev(&self, name: &Name, current: u64) -> Result<u64, Error> {
+    fn next_rev(&mut self, name: &Name, current: u64) -> Result<u64, Error> {
+        // A name that is not there is new, or was removed once, here or elsewhere.
+        if let (false, Some(repo)) = (self.is_accounted, &self.store.repo)
+            && !self.store.has(name)?
+        {
+            self.store.account_for_removed(repo, self.keeper)?;
+            self.is_accounted = true;
+        }
         let queued = self.revs.get(name.as_str()).copied().unwrap_or(0);
         let highest = self
             .store

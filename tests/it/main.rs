@@ -20,6 +20,7 @@ mod faults;
 mod manpages;
 mod pty;
 mod terminal;
+mod sync;
 mod tidy;
 mod transcript;
 mod recover;
