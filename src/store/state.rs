@@ -217,6 +217,12 @@ impl State {
         Ok(Lock::acquire(&self.path.join("sync.lock"), on_wait)?)
     }
 
+    /// Whether nobody is talking to a remote.
+    pub fn is_sync_free(&self) -> bool {
+        let lock = Lock::try_acquire(&self.path.join("sync.lock"));
+        matches!(lock, Ok(Some(_)))
+    }
+
     /// The folder for what remotes send, until it has been verified.
     pub fn quarantine(&self) -> PathBuf {
         self.path.join("quarantine")

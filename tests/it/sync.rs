@@ -257,7 +257,8 @@ fn a_plain_pull_is_noticed_and_followed() {
         secret("x").into_bytes()
     );
     clones.sync(1);
-    clones.vault(1, &["doctor"]).ok();
+    // git gives its files the usual mode.
+    clones.vault(1, &["doctor", "--repair"]).ok();
 }
 
 #[test]
@@ -282,4 +283,40 @@ fn remotes_are_named_and_forgotten() {
         .run()
         .ok();
     let _ = fails(&["sync"], 5);
+}
+
+#[test]
+fn copies_of_file_sync_tools_are_merged() {
+    for world in [World::with_store(), World::with_plain_store()] {
+        let copy = |from: &str, to: &str| {
+            std::fs::copy(world.entry(from), world.entry(to)).unwrap();
+        };
+        world.add_with("f/x", secret("one"), &["--tag", "work"]);
+        let before = std::fs::read(world.entry("f/x")).unwrap();
+        world.add("f/x", secret("of the other"));
+        copy("f/x", "f/x.sync-conflict-20261122-191200-ABCDEF1");
+        std::fs::write(world.entry("f/x"), before).unwrap();
+        let is_git = world.store().join(".git").exists();
+        if is_git {
+            world.git(&["reset", "--quiet", "--hard", "HEAD~1"]);
+        }
+        // The state remembers the other's revision: as another device it would not.
+        std::fs::remove_dir_all(world.state()).unwrap();
+        world.vault(&["status"]).run().ok();
+        world.add("f/x", secret("of this one"));
+        world
+            .vault(&["doctor"])
+            .run()
+            .fails_with(if is_git { 1 } else { 5 });
+        let said = world.vault(&["doctor", "--repair"]).run().ok().text();
+        assert!(said.contains("merged into \"f/x\""), "{said}");
+        let names = world.names();
+        assert_eq!(names.len(), 2, "{names:?}");
+        let mut values = names.iter().map(|name| world.get(name).unwrap());
+        let values: Vec<Vec<u8>> = values.by_ref().collect();
+        for word in ["of this one", "of the other"] {
+            assert!(values.contains(&secret(word).into_bytes()), "{word}");
+        }
+        world.vault(&["doctor"]).run().ok();
+    }
 }

@@ -7,7 +7,7 @@ use crate::sync::Clones;
 use crate::world::secret;
 
 /// How many steps the long run has.
-const STEPS: usize = 240;
+const STEPS: usize = 48;
 /// After how many steps all devices are synced and compared.
 const ROUND: usize = 8;
 const NAMES: [&str; 6] = ["a", "b", "f/c", "f/d", "F/e", "g/h"];
