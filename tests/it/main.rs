@@ -21,6 +21,7 @@ mod manpages;
 mod members;
 mod pty;
 mod terminal;
+mod sync;
 mod tidy;
 mod transcript;
 mod trust;

@@ -396,4 +396,44 @@ fn chains() {
     chain.add_id("160000", "a.age", &first);
     let second = chain.commit(&[&first], "add \"a\"", true);
     chain.done(&first, &second, Some("name"));
+
+    let chain = Chain::new(
+        "tree-clash",
+        &["F-084"],
+        "a folder that differs from another in case only",
+    );
+    let first = chain.commit(&[], "create the store", true);
+    chain.add("100644", "GitHub/x.age", b"x");
+    let second = chain.commit(&[&first], "add \"GitHub/x\"", true);
+    chain.done(&first, &second, Some("name"));
+
+    let chain = Chain::new("tree-large", &["F-085"], "a key file of more than 1 MiB");
+    let first = chain.commit(&[], "create the store", true);
+    let large = vec![0; (1 << 20) + 1];
+    chain.add("100644", ".vault/keys/large.age", &large);
+    let second = chain.commit(&[&first], "add a member", true);
+    chain.done(&first, &second, Some("envelope"));
+
+    let chain = Chain::new(
+        "merged",
+        &["F-081", "F-083"],
+        "two sides, each sealed, and the commit that joins them",
+    );
+    let first = chain.commit(&[], "create the store", true);
+    chain.add("100644", "a.age", b"here");
+    let ours = chain.commit(&[&first], "add \"a\"", true);
+    let theirs = chain.commit(&[&first], "nothing", true);
+    chain.add("100644", "b.age", b"there");
+    let merge = chain.commit(&[&ours, &theirs], "merge origin", true);
+    chain.done(&ours, &merge, None);
+
+    let chain = Chain::new(
+        "merged-unsealed",
+        &["F-081"],
+        "the second parent of a sealed merge was made by hand",
+    );
+    let first = chain.commit(&[], "create the store", true);
+    let theirs = chain.commit(&[&first], "by hand", false);
+    let merge = chain.commit(&[&first, &theirs], "merge origin", true);
+    chain.done(&first, &merge, Some(SEAL));
 }

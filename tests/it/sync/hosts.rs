@@ -1,0 +1,1 @@
+//! Real git over real ssh and https.
