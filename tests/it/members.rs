@@ -62,7 +62,7 @@ fn a_member_reads_and_writes_and_a_reader_reads() {
         }
         let add = |key: &Path| {
             world
-                .vault(&["add", "b"])
+                .vault(&["add", name])
                 .env("AGEVAULT_IDENTITY", key)
                 .stdin(secret("b"))
                 .run()
