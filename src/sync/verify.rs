@@ -98,7 +98,9 @@ fn check_epoch(store: &Store, repo: &Repo, head: Id) -> Result<(), Error> {
         // What this device itself came from is no news; the remote does not know the new epoch yet.
         return match super::remote::repo(store)?.head()?.commit {
             Some(own) if repo.is_ancestor(head, own)? => Ok(()),
-            _ => Err(refuse("the remote has changes made with the keys of an epoch that is over").into()),
+            _ => Err(
+                refuse("the remote has changes made with the keys of an epoch that is over").into(),
+            ),
         };
     }
     let refusal = refuse("the remote has other keys than this device knows: a new epoch began");

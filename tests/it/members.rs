@@ -60,15 +60,15 @@ fn a_member_reads_and_writes_and_a_reader_reads() {
                 secret("a").into_bytes()
             );
         }
-        let add = |key: &Path| {
+        let add = |key: &Path, name: &str| {
             world
                 .vault(&["add", name])
                 .env("AGEVAULT_IDENTITY", key)
-                .stdin(secret("b"))
+                .stdin(secret(name))
                 .run()
         };
-        add(&phone).ok();
-        let _ = add(&ci)
+        add(&phone, "b").ok();
+        let _ = add(&ci, "c")
             .fails_with(4)
             .says("may read the store and not write");
         let list = json(&world, &["members", "list", "--json"]);

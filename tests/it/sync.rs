@@ -10,6 +10,7 @@ use crate::world::tool;
 
 mod converge;
 mod hosts;
+mod refused;
 
 /// Clones of one store: each world is a device, all with the same member's identity.
 pub(crate) struct Clones {
