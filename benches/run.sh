@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # Measure vault against its floors, in one run, as ratios:   benches/run.sh
-# Needs valgrind, hyperfine, python3 and git. Prints a table; exits 1 if a ratio is over its target.
+# Needs valgrind, hyperfine, python3, git and ssh-keygen. Prints a table; exits 1 if a ratio is over its target.
 set -eu
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(dirname "$here")
 runs=${RUNS:-40}
 many=${MANY:-10000}
 
-cargo build --quiet --release --manifest-path "$root/Cargo.toml" --bin vault --example fill
+cargo build --quiet --release --manifest-path "$root/Cargo.toml" --bin vault --example fill --example recrypt
 cargo build --quiet --release --manifest-path "$here/floor/Cargo.toml" --target-dir "$root/target/floor"
 bin=$root/target/release floor=$root/target/floor/release
 export PATH="$bin:$bin/examples:$floor:$PATH" LC_ALL=C.UTF-8
@@ -86,4 +86,23 @@ undo="sh -c 'vault --store $work/git rm -f new/entry; vault --store $work/plain 
 mapfile -t t < <(median "$undo" "$work/add-git" "$work/add-plain" "$work/add-few" 2>/dev/null)
 row "add with commit, $many entries; floor: add --no-git" "${t[0]}" "${t[1]}" ms 3
 row "add --no-git, $many entries; floor: 20 entries" "${t[1]}" "${t[2]}" ms 3
+
+# Each run lets another member in, so that nothing has to be undone.
+for i in $(seq 20); do ssh-keygen -q -t ed25519 -N '' -f "$work/key$i"; done
+echo 0 >"$work/count"
+cat >"$work/add-member" <<END
+#!/bin/sh
+n=\$((\$(cat $work/count) + 1))
+echo \$n >$work/count
+exec vault --store $work/git members add m\$n --from-keys $work/key\$n.pub
+END
+chmod 700 "$work/add-member"
+all=$runs runs=10
+mapfile -t t < <(median "$undo" "$work/add-member" "$work/add-git" 2>/dev/null)
+row "members add, $many entries; floor: add" "${t[0]}" "${t[1]}" ms 3
+export AGEVAULT_STORE=$work/git
+runs=5
+mapfile -t t < <(median true "vault members rotate-key" recrypt 2>/dev/null)
+row "a new epoch, $many entries; floor: their cryptography" "${t[0]}" "${t[1]}" ms 1.5
+runs=$all
 exit $over

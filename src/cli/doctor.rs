@@ -24,6 +24,7 @@ use crate::store::doctor::set_mode;
 use crate::store::doctor::wrong_mode;
 use crate::store::keeper::Keeper;
 use crate::store::state::State;
+use crate::sync;
 use crate::sys::fs;
 use crate::sys::path;
 use crate::sys::ram::RamFolder;
@@ -43,7 +44,8 @@ and left-overs, and notices another program called vault. With the keys every en
 at once. A refused signature, a foreign commit or an old value brought back is told as what it is.
 
 --repair sets modes, removes left-overs and writes committed files again. It loses nothing: a file that differs is first moved
-to this device's local state, and its new place is told.
+to this device's local state, and its new place is told. Copies that Syncthing or Dropbox have made of an entry that two
+devices had written are merged into it.
 
 Exit code: 0 nothing is wrong, or all is mended; 1 something is left; 5 something does not verify.
 
@@ -70,8 +72,19 @@ impl Run for Args {
             .map_err(|failure| memory_hint(cx, failure))?;
         let (keys, locked) = self.keys(cx, &opened)?;
         let keeper = keys.as_ref().map(|keys| keys as &dyn Keeper);
+        let copied = match keeper {
+            Some(keeper) if self.repair && keeper.can_write() => merge_copies(cx, &opened, keeper)?,
+            _ => Vec::new(),
+        };
         let on_wait = || cx.ui.say("waiting for another vault to finish writing");
         let mut report = opened.store.check(keeper, self.repair, on_wait)?;
+        for copied in copied {
+            let problem = format!("merged into \"{}\"", copied.original);
+            report
+                .mended
+                .push(Finding::new(Topic::WorkTree, copied.path, problem));
+            report.set_aside.extend(copied.kept);
+        }
         self.look_at_identity(&opened.source, &mut report)?;
         let mut notes = notes(cx);
         notes.extend(keeper.and_then(|keeper| lonely(&opened, keeper)));
@@ -83,6 +96,19 @@ impl Run for Args {
         }
         Ok(code(&report))
     }
+}
+
+/// Merges what file-sync tools have put beside entries. A store that cannot be written now is looked at all the same.
+fn merge_copies(
+    cx: &Context,
+    opened: &Opened,
+    keeper: &dyn Keeper,
+) -> Result<Vec<sync::Copied>, Failure> {
+    if opened.store.settle().is_err() {
+        return Ok(Vec::new());
+    }
+    let begin = || cx.writer(&opened.store, keeper);
+    sync::merge_copies(&opened.store, keeper, begin)
 }
 
 impl Args {

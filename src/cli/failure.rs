@@ -181,8 +181,11 @@ impl From<sync::Error> for Failure {
             Error::Store(store::Error::Refused(_)) => {
                 Self::new(REFUSED, text).hint("nothing was followed, the store is as it was")
             }
-            Error::Store(store::Error::Git(error @ git::Error::Git { .. })) => {
-                Self::failed(error.to_string())
+            Error::Store(store::Error::Git(git::Error::Unusual { .. })) => {
+                Self::new(REFUSED, text).hint("take it out by hand, then try again")
+            }
+            Error::Store(store::Error::Git(git::Error::Git { .. })) => {
+                Self::failed(text).hint("nothing was lost; try again: vault sync")
             }
             Error::Store(error) => error.into(),
         }

@@ -56,11 +56,7 @@ enum Action {
     /// Take a member out: new keys, every entry encrypted anew
     Remove(leave::Remove),
     /// Make new keys without taking anyone out: when a key may be known to others
-    RotateKey {
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
-    },
+    RotateKey(leave::How),
     /// Prove that a key opens the store: of a file, from stdin, or typed
     Test(test::Test),
 }
@@ -71,7 +67,7 @@ impl Run for Args {
             Action::List { json } => list(cx, json),
             Action::Add(add) => add.run(cx),
             Action::Remove(remove) => remove.run(cx),
-            Action::RotateKey { json } => leave::rotate(cx, json),
+            Action::RotateKey(how) => leave::rotate(cx, &how),
             Action::Test(test) => test.run(cx),
         }
     }

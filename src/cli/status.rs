@@ -17,10 +17,12 @@ use crate::cli::view;
 use crate::crypto::IdentityKind;
 use crate::format::expiry;
 use crate::format::members::Role;
+use crate::git::Id;
 use crate::session::Source;
 use crate::session::lasting;
 use crate::session::lasting::Left;
 use crate::session::protocol;
+use crate::sync::Remote;
 
 /// From how many days before its end on an entry counts as expiring.
 const SOON_DAYS: i64 = 30;
@@ -33,7 +35,7 @@ const SHORT_ID: usize = 10;
 The store stays locked. What is said of expiry comes from what this device has read of the entries; it is a hint and not verified.
 
 Compare the fingerprint with the one on another device: equal words mean the same store and keys. The date of the newest sealed
-commit tells how fresh the store is.
+commit tells how fresh the store is. How a remote stands is told as it was at the last sync: nothing is fetched.
 
 Examples:
   vault status
@@ -64,6 +66,7 @@ struct Status {
     is_unlocked: bool,
     left: Option<Left>,
     agent: Option<protocol::Status>,
+    remotes: Vec<Mirror>,
     entries: usize,
     unread: usize,
     expired: usize,
@@ -77,6 +80,42 @@ struct Head {
     commit: Option<String>,
     sealed: Option<String>,
     sealed_at: Option<Timestamp>,
+}
+
+/// How a remote stood when it was last talked to.
+struct Mirror {
+    name: String,
+    url: String,
+    seen: Option<(String, Timestamp)>,
+    ahead: usize,
+    behind: usize,
+}
+
+impl Mirror {
+    fn words(&self, now: Timestamp) -> String {
+        let Some((_, at)) = &self.seen else {
+            return format!("{} {}: never synced", self.name, self.url);
+        };
+        let standing = match (self.ahead, self.behind) {
+            (0, 0) => "both are the same".to_owned(),
+            (ahead, 0) => format!("{ahead} to send"),
+            (0, behind) => format!("{behind} to take in"),
+            (ahead, behind) => format!("{ahead} to send and {behind} to take in"),
+        };
+        let when = expiry::distance(*at, now);
+        format!("{} {}: {standing}, as of {when}", self.name, self.url)
+    }
+
+    fn json(&self) -> Value {
+        json!({
+            "name": self.name,
+            "url": self.url,
+            "seen": self.seen.as_ref().map(|(id, _)| id),
+            "seen_at": self.seen.as_ref().map(|(_, at)| at.to_string()),
+            "ahead": self.ahead,
+            "behind": self.behind,
+        })
+    }
 }
 
 impl Head {
@@ -140,6 +179,7 @@ impl Status {
                 (Source::Variable(_) | Source::Given(_), None) => "unknown".to_owned(),
             },
             git: head(opened)?,
+            remotes: remotes(opened)?,
             entries: catalogue.known.len() + catalogue.unread.len(),
             unread: catalogue.unread.len(),
             expired,
@@ -242,10 +282,13 @@ impl Status {
             }
             _ => "none".to_owned(),
         };
-        vec![
+        let mut rows = vec![
             ("git", format!("{} at {commit}{seal}", head.branch), style),
             ("newest seal", sealed, Style::Plain),
-        ]
+        ];
+        let words = |mirror: &Mirror| ("remote", mirror.words(now), Style::Plain);
+        rows.extend(self.remotes.iter().map(words));
+        rows
     }
 
     fn json(&self) -> Value {
@@ -284,6 +327,7 @@ impl Status {
             "role": self.role.map(Role::word),
             "identity": { "source": self.identity, "kind": self.identity_kind },
             "git": git,
+            "remotes": self.remotes.iter().map(Mirror::json).collect::<Vec<_>>(),
             "entries": self.entries,
             "unread": self.unread,
             "expired": self.expired,
@@ -316,6 +360,35 @@ fn head(opened: &Opened) -> Result<Option<Head>, Failure> {
         sealed: sealed.map(|(id, _)| id.to_string()),
         sealed_at: sealed.and_then(|(_, seconds)| Timestamp::from_second(seconds).ok()),
     }))
+}
+
+/// Each remote, as it was last seen: nothing is fetched.
+fn remotes(opened: &Opened) -> Result<Vec<Mirror>, Failure> {
+    let store = &opened.store;
+    let Some(repo) = &store.repo else {
+        return Ok(Vec::new());
+    };
+    let here = repo.head().map_err(crate::store::Error::from)?.commit;
+    let mut mirrors = Vec::new();
+    for remote in Remote::all(store)? {
+        let seen = store.state.remote(&remote.name)?;
+        let there = seen.map(|(id, _)| id);
+        // What cannot be counted was never synced whole.
+        let count = |from: Option<Id>, until: Option<Id>| {
+            let walked = from.map(|from| repo.walk(from, until));
+            walked.and_then(Result::ok).map_or(0, |ids| ids.len())
+        };
+        mirrors.push(Mirror {
+            ahead: count(here, there),
+            behind: count(there, here),
+            seen: seen.and_then(|(id, seconds)| {
+                Some((id.to_string(), Timestamp::from_second(seconds).ok()?))
+            }),
+            name: remote.name,
+            url: remote.url,
+        });
+    }
+    Ok(mirrors)
 }
 
 fn short(id: &str) -> &str {

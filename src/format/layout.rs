@@ -66,6 +66,26 @@ pub fn place_of(path: &str) -> Result<Place, &'static str> {
         .map_err(|bad| bad.reason)
 }
 
+/// The name of which a file-sync tool has made this one, where two devices had written it: `ci.sync-conflict-…` (Syncthing),
+/// `ci (conflicted copy …)` (Dropbox, Nextcloud). A person may have given such a name, too.
+pub fn copied_from(name: &str) -> Option<Name> {
+    let (folder, last) = match name.rsplit_once('/') {
+        Some((folder, last)) => (Some(folder), last),
+        None => (None, name),
+    };
+    let syncthing = last.rsplit_once(".sync-conflict-").filter(|(_, mark)| {
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
+        mark.starts_with(|c: char| c.is_ascii_digit()) && mark.chars().all(plain)
+    });
+    let dropbox = || {
+        let (root, mark) = last.strip_suffix(')')?.rsplit_once(" (")?;
+        mark.contains("conflicted copy").then_some((root, mark))
+    };
+    let (root, _) = syncthing.or_else(dropbox)?;
+    let whole = folder.map_or_else(|| root.to_owned(), |folder| format!("{folder}/{root}"));
+    Name::parse(&whole).ok()
+}
+
 /// Whether a text may name a member: what is safe as a file's name on every system (section 4).
 pub fn is_member_name(text: &str) -> bool {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
@@ -100,6 +120,22 @@ mod tests {
             ".age",
         ] {
             assert!(place_of(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn copies_of_file_sync_tools_are_known() {
+        for (name, root) in [
+            ("f/ci.sync-conflict-20261122-191200-ABCDEF1", Some("f/ci")),
+            ("ci (conflicted copy 2026-11-22)", Some("ci")),
+            ("ci (Octo's conflicted copy 2026-11-22)", Some("ci")),
+            ("ci (conflicted copy 2026-11-22 191200)", Some("ci")),
+            ("ci.sync-conflict-x", None),
+            ("ci (old)", None),
+            ("ci.conflict-2026-11-22", None),
+        ] {
+            let found = copied_from(name);
+            assert_eq!(found.as_ref().map(Name::as_str), root, "{name}");
         }
     }
 

@@ -144,7 +144,8 @@ impl Store {
 
     /// Opens every entry, the member list and the key files' names; the list of what is not believed.
     fn examine_entries(&self, keeper: &dyn Keeper) -> Result<Vec<Finding>, Error> {
-        let names = self.names()?;
+        let mut names = self.names()?;
+        names.retain(|name| !self.is_copy(name));
         let work = |name: &Name| self.verified(keeper, name).map(|_| ());
         let checked = fs::parallel(&names, PARALLEL_FROM, work);
         let mut findings: Vec<Finding> = names
@@ -175,6 +176,13 @@ impl Store {
         Ok(findings)
     }
 
+    /// Whether a file is a copy that a file-sync tool has made, and no commit has it.
+    pub fn is_copy(&self, name: &Name) -> bool {
+        layout::copied_from(name.as_str()).is_some()
+            && self.repo.is_some()
+            && !self.is_committed(name)
+    }
+
     /// The store's own folder, its neighbour that `init` may have left, and the local state.
     fn examine_places(&self) -> Vec<Finding> {
         let mut findings: Vec<Finding> = wrong_mode(self.path(), FOLDER_MODE).into_iter().collect();
@@ -188,8 +196,16 @@ impl Store {
         }
         let state = self.state.path();
         findings.extend(wrong_mode(state, FOLDER_MODE));
+        let quarantine = self.state.quarantine();
         for one in fs::walk(state, &[]).unwrap_or_default() {
             let path = state.join(&one.path);
+            if path == quarantine && self.state.is_sync_free() {
+                findings.push(leftover(path));
+                continue;
+            }
+            if path.starts_with(&quarantine) {
+                continue;
+            }
             match one.kind {
                 Kind::File if is_temporary(&one.path) => findings.push(leftover(path)),
                 Kind::File => findings.extend(wrong_mode(&path, FILE_MODE)),
@@ -291,6 +307,12 @@ impl Store {
     /// A file that is not the committed one.
     fn differs(&self, path: &str, committed: Option<Id>) -> Option<Finding> {
         let Some(id) = committed else {
+            let name = path.strip_suffix(".age").unwrap_or(path);
+            if let Some(original) = layout::copied_from(name) {
+                let problem = format!("a copy of \"{original}\" that a file-sync tool has made");
+                let finding = Finding::new(Topic::WorkTree, path, problem);
+                return Some(finding.advise("--repair merges it, with the keys"));
+            }
             let problem = "not in the last commit: it was not written by vault";
             let finding = Finding::new(Topic::WorkTree, path, problem);
             return Some(finding.mended_by(Remedy::SetAside(path.to_owned())));

@@ -11,6 +11,7 @@ pub mod index;
 pub mod keeper;
 pub mod people;
 mod read;
+mod removed;
 mod settle;
 mod stamps;
 pub mod state;

@@ -90,7 +90,7 @@ impl Writer<'_> {
         let file = key_file(keys, &member)?;
         let path = layout::key_path(&member.name);
         members.admit(member)?;
-        members.rev = self.next_rev(layout::MEMBERS, members.rev)?;
+        members.rev = self.rev_above(layout::MEMBERS, members.rev)?;
         self.put_own(path, Some(file));
         self.put_own(layout::MEMBERS.to_owned(), Some(list_file(keys, &members)?));
         self.saw(layout::MEMBERS, members.rev);

@@ -142,6 +142,7 @@ impl State {
             "past",
             "turn",
             "shown",
+            "accounted",
             "index",
             "folders",
         ] {
@@ -303,10 +304,27 @@ impl State {
         }
     }
 
+    /// The commit up to which the revisions of removed entries are known.
+    pub fn accounted(&self) -> Result<Option<Id>, Error> {
+        let text = self.small("accounted")?;
+        Ok(text.and_then(|bytes| Id::parse(std::str::from_utf8(&bytes).ok()?)))
+    }
+
+    /// Remembers it.
+    pub fn set_accounted(&self, commit: Id) -> Result<(), Error> {
+        self.set("accounted", commit.to_string().as_bytes())
+    }
+
     /// Takes the lock of those who talk to remotes. Writing is free meanwhile.
     pub fn lock_sync(&self, on_wait: impl FnOnce()) -> Result<Lock, Error> {
         fs::make_private(&self.path)?;
         Ok(Lock::acquire(&self.path.join("sync.lock"), on_wait)?)
+    }
+
+    /// Whether nobody is talking to a remote.
+    pub fn is_sync_free(&self) -> bool {
+        let lock = Lock::try_acquire(&self.path.join("sync.lock"));
+        matches!(lock, Ok(Some(_)))
     }
 
     /// The folder for what remotes send, until it has been verified.

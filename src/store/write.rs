@@ -46,6 +46,8 @@ pub struct Writer<'s> {
     merged: Option<Id>,
     /// A head made by hand that the commit takes the place of, and the sealed commit that it is made on.
     over: Option<(Head, Id)>,
+    /// Whether the revisions of all removed entries are known.
+    is_accounted: bool,
     /// What finishing an earlier change has found.
     pub settled: Settled,
 }
@@ -115,6 +117,7 @@ impl Store {
             revs,
             merged: None,
             over: None,
+            is_accounted: false,
             settled: Settled::default(),
         }
     }
@@ -124,7 +127,7 @@ impl Writer<'_> {
     /// Adds or replaces an entry. The header's `rev` and `modified` are set here (W-050).
     pub fn put(&mut self, name: &Name, header: Header, secret: &Secret) -> Result<u64, Error> {
         self.check_clash(name)?;
-        let rev = self.next_rev(name.as_str(), header.rev)?;
+        let rev = self.next_rev(name, header.rev)?;
         let header = Header {
             name: name.to_string(),
             rev,
@@ -142,7 +145,7 @@ impl Writer<'_> {
     pub fn put_all(&mut self, entries: Vec<(Name, Header, Secret)>) -> Result<(), Error> {
         let mut ready = Vec::with_capacity(entries.len());
         for (name, header, secret) in entries {
-            let rev = self.next_rev(name.as_str(), header.rev)?;
+            let rev = self.next_rev(&name, header.rev)?;
             let modified = Some(whole_seconds(self.now));
             ready.push((
                 Header {
@@ -175,7 +178,7 @@ impl Writer<'_> {
 
     /// Adds or replaces an entry as it is, but for its revision, which is raised above what was seen of the name.
     pub fn put_as_is(&mut self, name: &Name, header: Header, secret: &Secret) -> Result<(), Error> {
-        let rev = self.next_rev(name.as_str(), header.rev)?;
+        let rev = self.next_rev(name, header.rev)?;
         let header = Header {
             name: name.to_string(),
             rev,
@@ -191,7 +194,7 @@ impl Writer<'_> {
     /// Puts verified bytes at a path, or takes the file away; an entry that goes leaves its revision behind (W-115).
     pub fn place(&mut self, path: &str, bytes: Option<Vec<u8>>) -> Result<(), Error> {
         if let (None, Ok(Place::Entry(name))) = (&bytes, layout::place_of(path)) {
-            let rev = self.next_rev(name.as_str(), 0)?;
+            let rev = self.next_rev(&name, 0)?;
             self.revs.insert(name.to_string(), rev);
         }
         self.changes.insert(path.to_owned(), bytes);
@@ -205,7 +208,7 @@ impl Writer<'_> {
 
     /// Removes an entry; its revision stays remembered, one higher, so that the old file is refused (W-115).
     pub fn remove(&mut self, name: &Name, rev: u64) -> Result<(), Error> {
-        let rev = self.next_rev(name.as_str(), rev)?;
+        let rev = self.next_rev(name, rev)?;
         self.changes.insert(layout::path_of(name), None);
         self.revs.insert(name.to_string(), rev);
         Ok(())
@@ -332,8 +335,19 @@ impl Writer<'_> {
         }
     }
 
-    /// The next revision of a name, or of the member list.
-    pub(super) fn next_rev(&self, name: &str, current: u64) -> Result<u64, Error> {
+    fn next_rev(&mut self, name: &Name, current: u64) -> Result<u64, Error> {
+        // A name that is not there is new, or was removed once, here or elsewhere.
+        if let (false, Some(repo)) = (self.is_accounted, &self.store.repo)
+            && !self.store.has(name)?
+        {
+            self.store.account_for_removed(repo, self.keeper)?;
+            self.is_accounted = true;
+        }
+        self.rev_above(name.as_str(), current)
+    }
+
+    /// A revision above all that were seen of a name, or of the member list.
+    pub(super) fn rev_above(&self, name: &str, current: u64) -> Result<u64, Error> {
         let queued = self.revs.get(name).copied().unwrap_or(0);
         let highest = self.store.state.rev(name)?.max(current).max(queued);
         rev_after(name, highest)

@@ -66,6 +66,8 @@ struct Sides {
     base: Option<Id>,
     ours: BTreeMap<String, Change>,
     theirs: BTreeMap<String, Change>,
+    /// Every path that a commit of ours, and of theirs, has touched on the way.
+    touched: [BTreeSet<String>; 2],
 }
 
 impl Join<'_> {
@@ -81,7 +83,16 @@ impl Join<'_> {
             )
         };
         let (ours, theirs) = (side(self.ours)?, side(self.theirs)?);
-        let sides = Sides { base, ours, theirs };
+        let touched = [
+            touched(self.repo, base, self.ours)?,
+            touched(self.repo, base, self.theirs)?,
+        ];
+        let sides = Sides {
+            base,
+            ours,
+            theirs,
+            touched,
+        };
         let mut plan = Plan::default();
         self.plan(&sides, &mut plan)?;
         self.respell(&mut plan)?;
@@ -91,8 +102,18 @@ impl Join<'_> {
     /// Decides about each path.
     fn plan(&self, sides: &Sides, plan: &mut Plan) -> Result<(), Error> {
         let mut later = Vec::new();
+        let [by_us, by_them] = &sides.touched;
+        for (path, ours) in &sides.ours {
+            if !sides.theirs.contains_key(path) && by_them.contains(path) {
+                self.renew(sides, ours, plan)?;
+            }
+        }
         for (path, theirs) in &sides.theirs {
             match sides.ours.get(path) {
+                None if by_us.contains(path) && theirs.new.is_some() => {
+                    plan.taken.insert(path.clone(), theirs.new);
+                    self.renew(sides, theirs, plan)?;
+                }
                 None => drop(plan.taken.insert(path.clone(), theirs.new)),
                 Some(ours) if ours.new == theirs.new => {}
                 Some(ours) => later.push((path, ours, theirs)),
@@ -107,6 +128,19 @@ impl Join<'_> {
                 _ => {}
             }
         }
+        Ok(())
+    }
+
+    /// An entry that one side has changed, and that the other had for a while in between and has no more: it is made anew, so
+    /// that whoever saw it removed takes it.
+    fn renew(&self, sides: &Sides, change: &Change, plan: &mut Plan) -> Result<(), Error> {
+        let (Some(blob), Ok(Place::Entry(name))) = (change.new, layout::place_of(&change.path))
+        else {
+            return Ok(());
+        };
+        let mut entry = self.open(&name, blob)?;
+        entry.header.rev = entry.header.rev.max(self.highest(&name, sides.base)?) + 1;
+        plan.made.insert(name.to_string(), entry);
         Ok(())
     }
 
@@ -375,6 +409,15 @@ impl Join<'_> {
     fn open_old(&self, name: &Name, blob: Id) -> Result<Entry, Error> {
         Ok(Store::open_version(self.keeper, self.repo, name, blob)?)
     }
+}
+
+/// Every path that the commits of one side have changed since the common one.
+pub(super) fn touched(repo: &Repo, base: Option<Id>, side: Id) -> Result<BTreeSet<String>, Error> {
+    let mut paths = BTreeSet::new();
+    for id in repo.walk(side, base)? {
+        paths.extend(repo.step(id)?.changes.into_iter().map(|change| change.path));
+    }
+    Ok(paths)
 }
 
 /// Whether an entry is another one under a new name.

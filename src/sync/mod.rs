@@ -7,6 +7,7 @@
 mod accept;
 pub mod carry;
 mod clone;
+mod copies;
 mod error;
 mod fetch;
 mod join;
@@ -24,6 +25,8 @@ pub use accept::look_here;
 pub use accept::look_there;
 pub use clone::Cloning;
 pub use clone::clone;
+pub use copies::Copied;
+pub use copies::merge_copies;
 pub use error::Error;
 pub use fetch::Fetched;
 pub use fetch::fetch;

@@ -21,6 +21,7 @@ use crate::sync::Joined;
 use crate::sync::Remote;
 use crate::sync::check;
 use crate::sync::fetch;
+use crate::sync::join::touched;
 use crate::sync::remote::repo;
 use crate::sync::revisions;
 
@@ -258,7 +259,13 @@ fn join(
     let keeper = (tools.unlock)(true).ok_or(Error::Locked)?;
     let common = fetched.repo.common(ours, there)?;
     let changes = fetched.repo.diff(common, there)?;
-    let revs = revisions(store, &*keeper, &fetched.repo, &changes)?;
+    // What both sides have touched is opened and judged by the merge.
+    let by_us = touched(&fetched.repo, common, ours)?;
+    let (_, theirs_alone): (Vec<Change>, Vec<Change>) = changes
+        .iter()
+        .cloned()
+        .partition(|change| by_us.contains(&change.path));
+    let revs = revisions(store, &*keeper, &fetched.repo, &theirs_alone)?;
     let mut writer = store.writer(&*keeper, tools.now, tools.author, || (tools.on_wait)())?;
     let own = repo(store)?;
     if own.head()? != *here {

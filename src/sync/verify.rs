@@ -93,6 +93,15 @@ fn check_epoch(store: &Store, repo: &Repo, head: Id) -> Result<(), Error> {
     if epoch.store != store.epoch.store {
         return Err(refuse("the remote has another store").into());
     }
+    if epoch.number < store.epoch.number {
+        // What this device itself came from is no news; the remote does not know the new epoch yet.
+        return match super::remote::repo(store)?.head()?.commit {
+            Some(own) if repo.is_ancestor(head, own)? => Ok(()),
+            _ => Err(
+                refuse("the remote has changes made with the keys of an epoch that is over").into(),
+            ),
+        };
+    }
     let refusal = refuse("the remote has other keys than this device knows: a new epoch began");
     let epoch = Box::new(epoch);
     Err(Error::OtherEpoch { refusal, epoch })

@@ -12,7 +12,7 @@ use crate::world::contains;
 use crate::world::secret;
 
 /// How long a prompt may take to come.
-const SOON: Duration = Duration::from_secs(20);
+pub(crate) const SOON: Duration = Duration::from_secs(20);
 
 /// A program of this world in a terminal.
 fn program(world: &World, program: &str, args: &[&str], vars: &[(&str, &str)]) -> Pty {
@@ -24,12 +24,14 @@ fn program(world: &World, program: &str, args: &[&str], vars: &[(&str, &str)]) -
     Pty::spawn(command, (30, 100))
 }
 
-fn vault(world: &World, args: &[&str]) -> Pty {
+/// This program in a terminal.
+pub(crate) fn vault(world: &World, args: &[&str]) -> Pty {
     program(world, VAULT, args, &[])
 }
 
+/// It ends with this code; everything that it has printed.
 #[track_caller]
-fn ends(mut pty: Pty, code: i32) -> Vec<u8> {
+pub(crate) fn ends(mut pty: Pty, code: i32) -> Vec<u8> {
     let status = pty.wait();
     assert_eq!(status.code(), Some(code), "the screen:\n{}", pty.screen());
     pty.output().to_vec()

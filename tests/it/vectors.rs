@@ -1,5 +1,5 @@
 //! `store-format/vectors` against the library. `BLESS=1` makes them anew: encryption is random, so they are made once and
-//! checked in.
+//! checked in. `BLESS=epochs` makes those of epochs only.
 
 mod make;
 
@@ -22,6 +22,9 @@ use agevault::session::Source;
 use agevault::store;
 use agevault::store::Store;
 use agevault::store::state::State;
+use agevault::sync;
+use agevault::sync::trust;
+use agevault::sync::trust::Following;
 use agevault::sys::Env;
 use agevault::sys::Places;
 use agevault::sys::Streams;
@@ -51,6 +54,7 @@ pub(crate) struct Case {
     pinned: Option<String>,
     seen: BTreeMap<String, u64>,
     grow: BTreeMap<String, u64>,
+    words: Option<String>,
     shown: Option<String>,
     head: Option<String>,
 }
@@ -148,6 +152,36 @@ impl Device {
         let identity = case.identity.as_deref().unwrap_or("keys/laptop.txt");
         let source = Source::File(root().join(identity));
         session::open_keys(&self.env, store, &source).map_err(|error| refused("keys", error))
+    }
+
+    /// Moves the pin to the epoch of the head, whose words a person has confirmed.
+    fn trust(&self, words: &str) -> Result<(), Refused> {
+        let of_sync = |error: sync::Error| match error {
+            sync::Error::Store(error) => refused("epoch", error.into()),
+            other => panic!("{other}"),
+        };
+        let found = trust::find(&self.store(), &self.env.places.state, |_| Ok(None));
+        let offer = found.map_err(of_sync)?.expect("another epoch");
+        offer.check(Some(words)).map_err(of_sync)?;
+        let source = Source::File(root().join("keys/laptop.txt"));
+        let files = offer.key_files().map_err(of_sync)?;
+        let keys = session::open_one_of(&self.env, &source, &offer.epoch, &files);
+        let keys = keys.map_err(|error| refused("epoch", error))?;
+        let following = Following {
+            now: self.env.now,
+            who: agevault::git::Ident::new("Octo Cat", "octo@example.org", 1_795_374_720, 0),
+            progress: &|_, _| {},
+        };
+        let (old, new) = (offer.store.epoch.number, offer.epoch.clone());
+        let followed = offer.follow(&keys, following).map_err(of_sync)?;
+        assert_eq!(followed.left, Vec::<String>::new());
+        let store = self.open()?;
+        assert_eq!(store.epoch, new);
+        assert!(old < new.number);
+        for name in store.names().unwrap() {
+            store.entry(&keys, &name).unwrap();
+        }
+        Ok(())
     }
 
     /// Reads what the case names, in the order of section 9.
@@ -265,10 +299,10 @@ fn learned(device: &Device, case: &Case) -> Result<Value, Refused> {
 /// The vectors, made anew first if asked for; once for all tests of this process.
 fn made() {
     static MADE: std::sync::Once = std::sync::Once::new();
-    MADE.call_once(|| {
-        if std::env::var_os("BLESS").is_some() {
-            make::all();
-        }
+    MADE.call_once(|| match std::env::var_os("BLESS") {
+        Some(what) if what == "epochs" => make::epochs::all(),
+        Some(_) => make::all(),
+        None => {}
     });
 }
 
@@ -383,10 +417,15 @@ fn check_chain(path: &Path, case: &Case) -> Result<(), Option<Stage>> {
     make::git(&store, &["symbolic-ref", "HEAD", "refs/heads/main"]);
     let opened = device.open().map_err(|refused| refused.1)?;
     opened.state.set_shown(shown).unwrap();
-    opened
-        .settle()
-        .map(|_| ())
-        .map_err(|error| refused("history", error.into()).1)?;
+    if let Some(words) = &case.words {
+        drop(opened);
+        device.trust(words).map_err(|refused| refused.1)?;
+    } else {
+        opened
+            .settle()
+            .map(|_| ())
+            .map_err(|error| refused("history", error.into()).1)?;
+    }
     // A reader that follows shows what the head has.
     let status = make::git(&store, &["status", "--porcelain"]);
     assert_eq!(status, "", "{}", path.display());

@@ -11,6 +11,7 @@ use crate::cli::context::Opened;
 use crate::cli::failure::Failure;
 use crate::cli::members::entries;
 use crate::cli::members::members;
+use crate::cli::sync::with_tools;
 use crate::cli::ui::Style;
 use crate::cli::view;
 use crate::format::Header;
@@ -19,6 +20,8 @@ use crate::format::keys::KeyFile;
 use crate::store::people::Unfit;
 use crate::store::turn::Renewal;
 use crate::store::turn::Renewed;
+use crate::sync;
+use crate::sync::Remote;
 
 /// Arguments of `members remove`.
 #[derive(clap::Args, Debug)]
@@ -29,6 +32,16 @@ pub(super) struct Remove {
     /// Remove this device's own member without asking
     #[arg(short, long)]
     force: bool,
+    #[command(flatten)]
+    how: How,
+}
+
+/// What `remove` and `rotate-key` share.
+#[derive(clap::Args, Debug)]
+pub(super) struct How {
+    /// Do not sync before and after
+    #[arg(long)]
+    offline: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -46,29 +59,29 @@ impl Remove {
         if self.name == keys.member && !self.force {
             may_leave(cx, &self.name)?;
         }
-        let renewed = renew(cx, &opened, &keys, Some(&self.name))?;
+        let (renewed, is_pushed) = renew(cx, &opened, &keys, (Some(&self.name), &self.how))?;
         let exposed = exposed(&renewed.headers, cx.env.now);
-        if self.json {
+        if self.how.json {
             let value = json(&renewed, Some((&self.name, &exposed)));
             view::print_json(&mut cx.ui, &value);
             return Ok(0);
         }
         cx.ui.say(&format!("removed the member \"{}\"", self.name));
-        tell(cx, &opened, &renewed);
+        tell(cx, &renewed, is_pushed);
         print_exposed(cx, &self.name, &exposed);
         Ok(0)
     }
 }
 
 /// Makes new keys.
-pub(super) fn rotate(cx: &mut Context, json: bool) -> Outcome {
+pub(super) fn rotate(cx: &mut Context, how: &How) -> Outcome {
     let opened = cx.open(None)?;
     let keys = cx.open_keys(&opened)?;
-    let renewed = renew(cx, &opened, &keys, None)?;
-    if json {
-        view::print_json(&mut cx.ui, &self::json(&renewed, None));
+    let (renewed, is_pushed) = renew(cx, &opened, &keys, (None, how))?;
+    if how.json {
+        view::print_json(&mut cx.ui, &json(&renewed, None));
     } else {
-        tell(cx, &opened, &renewed);
+        tell(cx, &renewed, is_pushed);
         cx.ui.say("whoever knew the keys before keeps what could be read with them: replace those secrets");
     }
     Ok(0)
@@ -89,13 +102,24 @@ fn may_leave(cx: &Context, name: &str) -> Result<(), Failure> {
     }
 }
 
+/// Makes the new epoch; whether a remote has it already, where there is one. What others have pushed comes first: what they
+/// push with the old keys afterwards, nobody takes any more.
 fn renew(
     cx: &Context,
     opened: &Opened,
     keys: &KeyFile,
-    remove: Option<&str>,
-) -> Result<Renewed, Failure> {
+    (remove, how): (Option<&str>, &How),
+) -> Result<(Renewed, Option<bool>), Failure> {
     let store = &opened.store;
+    let has_remote = match &store.repo {
+        Some(_) => !Remote::all(store)?.is_empty(),
+        None => false,
+    };
+    if has_remote && !how.offline {
+        exchange(cx, opened).map_err(|failure| {
+            failure.hint("nothing is changed; without the remote, with the risk that others push in between: --offline")
+        })?;
+    }
     let progress = |done: usize, all: usize| cx.ui.progress_of("encrypted anew", done, all);
     let plan = Renewal {
         remove,
@@ -105,11 +129,28 @@ fn renew(
     let on_wait = || cx.ui.say("waiting for another vault to finish writing");
     let renewed = store.renew(keys, &plan, || cx.author(store), on_wait);
     cx.ui.progress("");
-    Ok(renewed?)
+    let renewed = renewed?;
+    let pushed = || match cx.open(None).and_then(|opened| exchange(cx, &opened)) {
+        Ok(()) => true,
+        Err(failure) => {
+            cx.ui.warn(&failure.message);
+            false
+        }
+    };
+    let is_pushed = has_remote.then(|| !how.offline && pushed());
+    Ok((renewed, is_pushed))
+}
+
+/// Brings the store and its remote together.
+fn exchange(cx: &Context, opened: &Opened) -> Result<(), Failure> {
+    let remote = Remote::choose(&opened.store, None)?;
+    with_tools(cx, opened, |tools| {
+        sync::run(&opened.store, &remote, tools, (false, None)).map(drop)
+    })
 }
 
 /// What there is now, and what the other devices have to do.
-fn tell(cx: &Context, opened: &Opened, renewed: &Renewed) {
+fn tell(cx: &Context, renewed: &Renewed, is_pushed: Option<bool>) {
     let epoch = &renewed.keys.epoch;
     let words = epoch.fingerprint();
     let count = entries(renewed.headers.len());
@@ -118,15 +159,12 @@ fn tell(cx: &Context, opened: &Opened, renewed: &Renewed) {
         epoch.number
     ));
     cx.ui.say(&format!("fingerprint: {words}"));
-    if opened.store.repo.is_some() {
-        cx.ui.say(&format!(
-            "push it with vault sync; then on every other device, with these words: vault trust {words}"
-        ));
-    } else {
-        cx.ui.say(&format!(
-            "on every other device, with these words: vault trust {words}"
-        ));
+    if is_pushed == Some(false) {
+        cx.ui.say("it is not pushed yet, push it with: vault sync");
     }
+    cx.ui.say(&format!(
+        "on every other device, with these words: vault trust {words}"
+    ));
 }
 
 /// The entries that are still valid, those that end soonest first; what never ends comes last.

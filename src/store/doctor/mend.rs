@@ -101,6 +101,11 @@ impl Store {
         }
     }
 
+    /// Moves a file of the store to the local state; where it is now.
+    pub fn set_aside(&self, path: &str) -> Result<Option<PathBuf>, Error> {
+        self.apply_remedy(&Remedy::SetAside(path.to_owned()))
+    }
+
     /// Copies a file of the store to the local state, beside those that were kept before; where it is now.
     fn keep(&self, path: &str) -> Result<Option<PathBuf>, Error> {
         let Some(bytes) = self.dir.read(Path::new(path), ENTRY_MAX_BYTES)? else {

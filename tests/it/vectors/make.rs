@@ -8,6 +8,7 @@
 )]
 
 mod accept;
+pub(super) mod epochs;
 mod history;
 mod reject;
 
@@ -262,4 +263,5 @@ pub(super) fn all() {
     accept::all();
     reject::all();
     history::all();
+    epochs::all();
 }

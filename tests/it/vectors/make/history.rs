@@ -203,17 +203,20 @@ fn forgeries() {
 }
 
 /// A repository in which commits are put together.
-struct Chain {
-    kit: Kit,
+pub(super) struct Chain {
+    pub(super) kit: Kit,
     folder: tempfile::TempDir,
+    /// Tables at the end of `case.toml`.
+    pub(super) last: String,
 }
 
 impl Chain {
-    fn new(name: &str, ids: &[&str], about: &str) -> Self {
+    pub(super) fn new(name: &str, ids: &[&str], about: &str) -> Self {
         let kit = Kit::new("history", name, ids, about);
         let folder = tempfile::tempdir().unwrap();
         git(folder.path(), &["init", "-q", "-b", "main"]);
-        let chain = Self { kit, folder };
+        let last = String::new();
+        let chain = Self { kit, folder, last };
         for path in [
             ".vault/format",
             ".vault/members.age",
@@ -230,7 +233,7 @@ impl Chain {
     }
 
     /// Puts a path into the next tree.
-    fn add(&self, mode: &str, path: &str, bytes: &[u8]) {
+    pub(super) fn add(&self, mode: &str, path: &str, bytes: &[u8]) {
         let id = git_with(self.path(), &["hash-object", "-w", "--stdin"], bytes);
         self.add_id(mode, path, &id);
     }
@@ -243,8 +246,13 @@ impl Chain {
         );
     }
 
+    /// Takes a path out of the next tree.
+    pub(super) fn remove(&self, path: &str) {
+        git(self.path(), &["update-index", "--force-remove", path]);
+    }
+
     /// Commits what was added; sealed, unless it is to be by hand.
-    fn commit(&self, parents: &[&str], message: &str, is_sealed: bool) -> String {
+    pub(super) fn commit(&self, parents: &[&str], message: &str, is_sealed: bool) -> String {
         let tree = git(self.path(), &["write-tree"]);
         let text = head(&tree, parents) + &format!("\n{message}\n");
         let raw = if is_sealed {
@@ -259,7 +267,7 @@ impl Chain {
         )
     }
 
-    fn done(mut self, shown: &str, head: &str, stage: Option<&str>) {
+    pub(super) fn done(mut self, shown: &str, head: &str, stage: Option<&str>) {
         git(self.path(), &["update-ref", "refs/heads/shown", shown]);
         git(self.path(), &["update-ref", "refs/heads/main", head]);
         let bundle = self.kit.path.join("history.bundle");
@@ -278,6 +286,10 @@ impl Chain {
             self.kit.say(&format!("stage = {stage:?}"));
         }
         self.kit.say(&format!("shown = {shown:?}\nhead = {head:?}"));
+        let last = std::mem::take(&mut self.last);
+        if !last.is_empty() {
+            self.kit.say(last.trim_end());
+        }
         self.kit.done();
         fs::remove_dir_all(self.kit.store()).unwrap();
     }
@@ -384,4 +396,44 @@ fn chains() {
     chain.add_id("160000", "a.age", &first);
     let second = chain.commit(&[&first], "add \"a\"", true);
     chain.done(&first, &second, Some("name"));
+
+    let chain = Chain::new(
+        "tree-clash",
+        &["F-084"],
+        "a folder that differs from another in case only",
+    );
+    let first = chain.commit(&[], "create the store", true);
+    chain.add("100644", "GitHub/x.age", b"x");
+    let second = chain.commit(&[&first], "add \"GitHub/x\"", true);
+    chain.done(&first, &second, Some("name"));
+
+    let chain = Chain::new("tree-large", &["F-085"], "a key file of more than 1 MiB");
+    let first = chain.commit(&[], "create the store", true);
+    let large = vec![0; (1 << 20) + 1];
+    chain.add("100644", ".vault/keys/large.age", &large);
+    let second = chain.commit(&[&first], "add a member", true);
+    chain.done(&first, &second, Some("envelope"));
+
+    let chain = Chain::new(
+        "merged",
+        &["F-081", "F-083"],
+        "two sides, each sealed, and the commit that joins them",
+    );
+    let first = chain.commit(&[], "create the store", true);
+    chain.add("100644", "a.age", b"here");
+    let ours = chain.commit(&[&first], "add \"a\"", true);
+    let theirs = chain.commit(&[&first], "nothing", true);
+    chain.add("100644", "b.age", b"there");
+    let merge = chain.commit(&[&ours, &theirs], "merge origin", true);
+    chain.done(&ours, &merge, None);
+
+    let chain = Chain::new(
+        "merged-unsealed",
+        &["F-081"],
+        "the second parent of a sealed merge was made by hand",
+    );
+    let first = chain.commit(&[], "create the store", true);
+    let theirs = chain.commit(&[&first], "by hand", false);
+    let merge = chain.commit(&[&first, &theirs], "merge origin", true);
+    chain.done(&first, &merge, Some(SEAL));
 }
