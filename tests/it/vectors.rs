@@ -80,7 +80,7 @@ pub(crate) fn cases(kind: &str) -> Vec<(PathBuf, Case)> {
 /// A device of its own with a copy of a vector's store.
 pub(crate) struct Device {
     folder: tempfile::TempDir,
-    env: Env,
+    env: std::sync::Arc<Env>,
 }
 
 /// What was being read when it was refused, and the stage.
@@ -113,6 +113,7 @@ impl Device {
                 home: Some(base.clone()),
             },
         };
+        let env = std::sync::Arc::new(env);
         let device = Self { folder, env };
         if vector.join("store").exists() {
             copy(&vector.join("store"), &device.store());
@@ -147,7 +148,7 @@ impl Device {
     ) -> Result<agevault::format::keys::KeyFile, Refused> {
         let identity = case.identity.as_deref().unwrap_or("keys/laptop.txt");
         let source = Source::File(root().join(identity));
-        session::unlock(&self.env, store, &source).map_err(|error| refused("keys", error))
+        session::open_keys(&self.env, store, &source).map_err(|error| refused("keys", error))
     }
 
     /// Reads what the case names, in the order of section 9.
