@@ -20,13 +20,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     let args: Vec<String> = std::env::args().collect();
     let file = args.get(1).ok_or("usage: fill SECRET_FILE [--env]")?;
     let with_variables = args.iter().any(|arg| arg == "--env");
-    let env = Env::of_process();
+    let env = std::sync::Arc::new(Env::of_process());
     let usual = env.places.data.join("store");
     let path = env
         .var_os("AGEVAULT_STORE")
         .map_or(usual, |path| env.absolute(Path::new(path)));
     let store = Store::open(&path, &env.places.state, None)?;
-    let keys = session::unlock(&env, &store, &Source::choose(&env, None))?;
+    let keys = session::open_keys(&env, &store, &Source::choose(&env, None))?;
     let secret = fs::read_secret(Path::new(file), 1 << 20)?;
     let author = || Git::new(store.path(), env.vars.iter().cloned()).author();
     let mut writer = store.writer(&keys, env.now, author, || {})?;

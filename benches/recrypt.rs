@@ -14,7 +14,7 @@ use agevault::sys::Env;
 use agevault::sys::fs;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let env = Env::of_process();
+    let env = std::sync::Arc::new(Env::of_process());
     let usual = env.places.data.join("store");
     let path = env
         .var_os("AGEVAULT_STORE")

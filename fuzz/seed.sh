@@ -62,3 +62,9 @@ done
 printf 'default_store = "work"\nclipboard_seconds = 45\n[stores.work]\npath = "~/work"\n' | seed config
 sed -n '/^```toml$/,/^```$/p' ../store-format/project.md | sed '1d;$d' | seed project
 printf 'export A=agevault://github/ci#username\nB="x\\n\\"y" # note\nC='"'"'1\n2'"'"'\nD = plain # note\n' | seed dotenv
+for message in 0101 0102 0103000000057320312077 \
+	010500000005732031207700000001010000000367657400000001010000000163 \
+	0108000000057320312077000000010300000001680000000162 01090000000573203120770000000163 \
+	010c 010600000001680000000162 010a0000000103; do
+	printf '%s' "$message" | xxd -r -p | seed agent_message
+done

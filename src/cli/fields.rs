@@ -43,6 +43,9 @@ pub(super) struct Fields {
     /// token, password, note, or another word
     #[arg(long)]
     pub kind: Option<String>,
+    /// Ask for consent before each use
+    #[arg(long)]
+    pub confirm: bool,
 }
 
 impl Fields {
@@ -58,7 +61,9 @@ impl Fields {
             &self.description,
             &self.kind,
         ];
-        lists.iter().all(|list| list.is_empty()) && texts.iter().all(|text| text.is_none())
+        !self.confirm
+            && lists.iter().all(|list| list.is_empty())
+            && texts.iter().all(|text| text.is_none())
     }
 
     /// Puts what was given into a header; a list replaces the list that was there.
@@ -106,6 +111,7 @@ impl Fields {
                 *field = unique(given);
             }
         }
+        header.confirm |= self.confirm;
         if self.env.is_some() && header.profiles.is_empty() {
             header.profiles = vec![DEFAULT_PROFILE.to_owned()];
         }
@@ -162,6 +168,8 @@ pub(super) enum Clearable {
     Tags,
     /// --kind
     Kind,
+    /// --confirm
+    Confirm,
 }
 
 impl Clearable {
@@ -178,6 +186,7 @@ impl Clearable {
             Self::Description => header.description = None,
             Self::Tags => header.tags.clear(),
             Self::Kind => header.kind = None,
+            Self::Confirm => header.confirm = false,
         }
     }
 }

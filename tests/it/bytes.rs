@@ -57,19 +57,19 @@ fn env_of(world: &World) -> Env {
 }
 
 /// What `vault get` does, in this process.
-fn get(world: &World, env: &Env, name: &str) -> Result<Vec<u8>, String> {
+fn get(world: &World, env: &std::sync::Arc<Env>, name: &str) -> Result<Vec<u8>, String> {
     let store =
         Store::open(&world.store(), &world.state(), None).map_err(|error| error.to_string())?;
     let _ = store.settle();
     let source = Source::File(world.identity());
-    let keys = session::unlock(env, &store, &source).map_err(|error| error.to_string())?;
+    let keys = session::open_keys(env, &store, &source).map_err(|error| error.to_string())?;
     let entry = store
         .entry(&keys, &Name::parse(name).unwrap())
         .map_err(|error| error.to_string())?;
     Ok(entry.secret.expose().to_vec())
 }
 
-fn check(world: &World, env: &Env, what: &str) {
+fn check(world: &World, env: &std::sync::Arc<Env>, what: &str) {
     for name in ["a", "b/c"] {
         match catch_unwind(AssertUnwindSafe(|| get(world, env, name))) {
             Ok(Ok(value)) => assert!(
@@ -86,7 +86,7 @@ fn check(world: &World, env: &Env, what: &str) {
 }
 
 fn flips_every_byte(world: &World) {
-    let env = env_of(world);
+    let env = std::sync::Arc::new(env_of(world));
     check(world, &env, "before");
     for file in files(world) {
         let path = world.store().join(&file);
@@ -136,7 +136,7 @@ fn every_byte_of_a_plain_store_flipped_gives_the_right_value_or_a_refusal() {
 #[test]
 fn every_byte_of_an_entry_matters() {
     let world = furnished(World::with_plain_store());
-    let env = env_of(&world);
+    let env = std::sync::Arc::new(env_of(&world));
     let path = world.entry("a");
     let bytes = fs::read(&path).unwrap();
     for at in 0..bytes.len() {

@@ -84,7 +84,7 @@ pub(crate) fn cases(kind: &str) -> Vec<(PathBuf, Case)> {
 /// A device of its own with a copy of a vector's store.
 pub(crate) struct Device {
     folder: tempfile::TempDir,
-    env: Env,
+    env: std::sync::Arc<Env>,
 }
 
 /// What was being read when it was refused, and the stage.
@@ -117,6 +117,7 @@ impl Device {
                 home: Some(base.clone()),
             },
         };
+        let env = std::sync::Arc::new(env);
         let device = Self { folder, env };
         if vector.join("store").exists() {
             copy(&vector.join("store"), &device.store());
