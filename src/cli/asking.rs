@@ -159,8 +159,11 @@ pub(super) fn show(
         cx.ui.line("  nothing");
     }
     if asking.plain > 0 {
-        let count = asking.plain;
-        cx.ui.line(&format!("and sets {count} plain values"));
+        let values = match asking.plain {
+            1 => "1 plain value".to_owned(),
+            count => format!("{count} plain values"),
+        };
+        cx.ui.line(&format!("and sets {values}"));
     }
     if project.mask {
         cx.ui

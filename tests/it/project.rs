@@ -230,7 +230,7 @@ fn a_hostile_file_is_refused_before_anybody_is_asked() {
             "[env]\nA = { entri = \"github/ci\" }",
             "did you mean \"entry\"?",
         ),
-        ("[evn]\n", "did you mean \"env\"?"),
+        ("[envs]\n", "did you mean \"env\"?"),
         (
             "[env]\nA = { entry = \"a\", field = \"usernam\" }",
             "did you mean \"username\"?",
@@ -396,10 +396,9 @@ fn inherited_variables_that_an_entry_names_are_not_handed_on_by_chance() {
             .contains(&format!("NPM_TOKEN={}", secret("npm/publish")))
     );
     let pristine = env(&["--pristine", "--keep", "OTHER"]).text();
-    assert_eq!(
-        pristine,
-        format!("OTHER=x\nGITHUB_TOKEN={}\n", secret("github/ci"))
-    );
+    let token = format!("GITHUB_TOKEN={}", secret("github/ci"));
+    assert!(pristine.lines().all(|line| line == "OTHER=x" || line == token));
+    assert_eq!(pristine.lines().count(), 2, "{pristine}");
     // An entry that is gone, or names another variable by now, names nothing.
     let _ = world
         .vault(&["tag", "npm/publish", "--env", "NODE_AUTH_TOKEN"])

@@ -466,6 +466,11 @@ fn examples_run() {
             let _ = world.vault(&["rm", "-f", "web/forum"]).run().ok();
         } else if line.ends_with("work:github/ci") && name == "cp" {
             let _ = world.vault(&["rm", "-f", "work:github/ci"]).run().ok();
+        } else if line == "vault env init" {
+            world.write(".env.example", "GITHUB_TOKEN=\n");
+        } else if ["env", "deny"].contains(&name.as_str()) {
+            let project = "[env]\nGITHUB_TOKEN = \"github/ci\"\n[profiles.release.env]\n";
+            world.write(".agevault.toml", project);
         } else if line.starts_with("vault store add") {
             let _ = fs::remove_file(world.home().join(".config/agevault/config.toml"));
             fs::rename(world.home().join("work"), world.home().join("work-store")).unwrap();
@@ -499,7 +504,7 @@ const READING: [&str; 12] = [
 ];
 
 /// Examples that are not run here, by a part of the line, and why.
-const NOT_RUN: [(&str, &str); 8] = [
+const NOT_RUN: [(&str, &str); 10] = [
     (
         "9c56cc51b3",
         "the id of a commit is another each time; restore's transcript has revisions",
@@ -520,6 +525,11 @@ const NOT_RUN: [(&str, &str); 8] = [
     ),
     ("vault rm github/ci", "it asks on a terminal"),
     ("vault demo", "its transcript runs it"),
+    (
+        "vault shell",
+        "the shell is the user's own; its tests have real ones",
+    ),
+    ("vault allow", "it asks on a terminal; its transcript runs it"),
 ];
 
 /// A home with what the examples speak of.
