@@ -19,6 +19,8 @@ mod age_vectors;
 mod bytes;
 mod concurrent;
 mod exec;
+mod exec_streams;
+mod exec_terminal;
 mod faults;
 mod identity;
 mod manpages;
