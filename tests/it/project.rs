@@ -397,7 +397,11 @@ fn inherited_variables_that_an_entry_names_are_not_handed_on_by_chance() {
     );
     let pristine = env(&["--pristine", "--keep", "OTHER"]).text();
     let token = format!("GITHUB_TOKEN={}", secret("github/ci"));
-    assert!(pristine.lines().all(|line| line == "OTHER=x" || line == token));
+    assert!(
+        pristine
+            .lines()
+            .all(|line| line == "OTHER=x" || line == token)
+    );
     assert_eq!(pristine.lines().count(), 2, "{pristine}");
     // An entry that is gone, or names another variable by now, names nothing.
     let _ = world

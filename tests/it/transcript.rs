@@ -529,7 +529,10 @@ const NOT_RUN: [(&str, &str); 10] = [
         "vault shell",
         "the shell is the user's own; its tests have real ones",
     ),
-    ("vault allow", "it asks on a terminal; its transcript runs it"),
+    (
+        "vault allow",
+        "it asks on a terminal; its transcript runs it",
+    ),
 ];
 
 /// A home with what the examples speak of.
