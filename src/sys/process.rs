@@ -15,8 +15,11 @@ use std::io::BufRead;
 use std::io::BufReader;
 use std::io::Read;
 use std::io::Write;
+#[cfg(target_os = "linux")]
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
+use std::path::PathBuf;
 use std::process::Child;
 use std::process::Command;
 use std::process::ExitStatus;
@@ -94,7 +97,7 @@ pub(in crate::sys) fn spawn_member(
     streams: [Option<File>; 3],
 ) -> io::Result<Pid> {
     let parent = std::process::id().to_string();
-    let mut command = Command::new(std::env::current_exe()?);
+    let mut command = Command::new(own_path()?);
     command
         .arg0("vault")
         .args([MEMBER_VERB, role.word(), &parent, "--"])
@@ -279,8 +282,19 @@ pub fn run_myself(
     })
 }
 
+/// Where this program is; also in a container that does not show its processes.
+fn own_path() -> io::Result<PathBuf> {
+    let path = std::env::current_exe();
+    #[cfg(target_os = "linux")]
+    let path = path.or_else(|_| {
+        let called = OsStr::from_bytes(rustix::param::linux_execfn().to_bytes());
+        std::fs::canonicalize(called)
+    });
+    path
+}
+
 fn myself(args: &[&OsStr], variables: &[Variable<'_>]) -> io::Result<Command> {
-    let mut command = Command::new(std::env::current_exe()?);
+    let mut command = Command::new(own_path()?);
     command
         .args(args)
         .env_clear()

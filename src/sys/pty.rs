@@ -13,7 +13,10 @@ use std::os::unix::ffi::OsStrExt;
 
 use rustix::fs::OFlags;
 use rustix::pty::OpenptFlags;
+use rustix::termios::InputModes;
+use rustix::termios::LocalModes;
 use rustix::termios::OptionalActions;
+use rustix::termios::OutputModes;
 use rustix::termios::Termios;
 
 /// A pseudo-terminal: what the program has, and our end of it.
@@ -35,25 +38,17 @@ impl Pair {
         let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
         let path = OsStr::from_bytes(path.to_bytes());
         let program = rustix::fs::open(path, flags, rustix::fs::Mode::empty())?;
-        let modes = rustix::termios::tcgetattr(&terminal)?;
-        rustix::termios::tcsetattr(&program, OptionalActions::Now, &modes)?;
+        if is_foreground(&terminal) {
+            // In the background these would be another program's, a shell's that is being typed to.
+            let modes = rustix::termios::tcgetattr(&terminal)?;
+            rustix::termios::tcsetattr(&program, OptionalActions::Now, &modes)?;
+        }
         resize(&ours, &terminal);
         never_block(&ours)?;
         Ok(Self {
             ours: ours.into(),
             program: program.into(),
         })
-    }
-
-    /// Leaves what the program prints as it is: the user's own terminal, which gets it, makes line ends of line feeds.
-    pub(in crate::sys) fn pass_through(&self) -> io::Result<()> {
-        let mut modes = rustix::termios::tcgetattr(&self.program)?;
-        modes.make_raw();
-        Ok(rustix::termios::tcsetattr(
-            &self.program,
-            OptionalActions::Now,
-            &modes,
-        )?)
     }
 }
 
@@ -63,6 +58,17 @@ pub(in crate::sys) fn resize(ours: impl AsFd, like: impl AsFd) {
     if let Ok(size) = rustix::termios::tcgetwinsize(like) {
         let _ = rustix::termios::tcsetwinsize(ours, size);
     }
+}
+
+/// The terminal that controls this process.
+pub(in crate::sys) fn controlling() -> Option<File> {
+    File::options().read(true).write(true).open("/dev/tty").ok()
+}
+
+/// Whether this process is in the foreground of a terminal; one that does not control it has no background.
+pub(in crate::sys) fn is_foreground(terminal: impl AsFd) -> bool {
+    let group = rustix::termios::tcgetpgrp(terminal);
+    group.map_or(true, |group| group == rustix::process::getpgrp())
 }
 
 /// Makes reading and writing end at once where they would wait.
@@ -76,45 +82,62 @@ pub(in crate::sys) fn device(file: impl AsFd) -> Option<u64> {
     rustix::fs::fstat(file).ok().map(|stat| stat.st_rdev)
 }
 
-/// The user's terminal, whose keys are handed on as they are typed: raw while this process is in the foreground, and as it
-/// was at all other times.
+/// The modes of a terminal whose keys are wanted one by one: those of the program's, as we see them from our end.
+pub(in crate::sys) fn wanted_modes(ours: impl AsFd) -> Option<Termios> {
+    let modes = rustix::termios::tcgetattr(ours).ok()?;
+    (!modes.local_modes.contains(LocalModes::ICANON)).then_some(modes)
+}
+
+/// The modes that programs change, by which two settings are told apart.
+type Sum = (InputModes, OutputModes, LocalModes);
+
+fn sum_of(modes: &Termios) -> Sum {
+    (modes.input_modes, modes.output_modes, modes.local_modes)
+}
+
+/// The user's terminal, whose keys are handed on as they are typed: changed for that while this process is in the foreground,
+/// and as it was at all other times.
 pub(in crate::sys) struct Keyboard {
     terminal: File,
     /// The modes as they were when it was taken over first.
     before: Option<Termios>,
-    is_raw: bool,
+    /// What it was taken over with, where it is: modes, or raw.
+    taken: Option<Option<Sum>>,
 }
 
 impl Keyboard {
-    /// Takes over a terminal, if this process is in its foreground.
-    pub(in crate::sys) fn new(terminal: impl AsFd) -> io::Result<Self> {
-        let mut keyboard = Self {
-            terminal: File::from(terminal.as_fd().try_clone_to_owned()?),
+    /// This terminal, still as it is.
+    pub(in crate::sys) fn new(terminal: File) -> Self {
+        Self {
+            terminal,
             before: None,
-            is_raw: false,
-        };
-        keyboard.enter()?;
-        Ok(keyboard)
+            taken: None,
+        }
     }
 
-    /// Takes it over where that has not been done, and tells whether it is ours now. Another's must not be touched: who
-    /// does it from the background is stopped.
-    pub(in crate::sys) fn enter(&mut self) -> io::Result<bool> {
-        let is_ours = self.is_foreground();
-        if is_ours && !self.is_raw {
+    /// Takes it over where that has not been done, and tells whether it is ours now: with these modes, or raw. Another's
+    /// must not be touched: who does it from the background is stopped.
+    pub(in crate::sys) fn enter(&mut self, modes: Option<&Termios>) -> io::Result<bool> {
+        let is_ours = is_foreground(&self.terminal);
+        let wanted = modes.map(sum_of);
+        if is_ours && self.taken != Some(wanted) {
             let now = rustix::termios::tcgetattr(&self.terminal)?;
             let mut raw = now.clone();
             raw.make_raw();
-            rustix::termios::tcsetattr(&self.terminal, OptionalActions::Now, &raw)?;
+            rustix::termios::tcsetattr(
+                &self.terminal,
+                OptionalActions::Now,
+                modes.unwrap_or(&raw),
+            )?;
             self.before.get_or_insert(now);
-            self.is_raw = true;
+            self.taken = Some(wanted);
         }
         Ok(is_ours)
     }
 
     /// Puts its modes back.
     pub(in crate::sys) fn leave(&mut self) {
-        let is_ours = std::mem::take(&mut self.is_raw) && self.is_foreground();
+        let is_ours = self.taken.take().is_some() && is_foreground(&self.terminal);
         if let Some(before) = self.before.as_ref().filter(|_| is_ours) {
             let _ = rustix::termios::tcsetattr(&self.terminal, OptionalActions::Now, before);
         }
@@ -122,13 +145,7 @@ impl Keyboard {
 
     /// Counts it as not taken over: a shell may have changed its modes while we stood still.
     pub(in crate::sys) fn forget(&mut self) {
-        self.is_raw = false;
-    }
-
-    fn is_foreground(&self) -> bool {
-        // One that does not control this process has no background.
-        let group = rustix::termios::tcgetpgrp(&self.terminal);
-        group.map_or(true, |group| group == rustix::process::getpgrp())
+        self.taken = None;
     }
 }
 

@@ -23,7 +23,6 @@ use std::time::Instant;
 
 use rustix::event::PollFd;
 use rustix::event::PollFlags;
-use rustix::fs::OFlags;
 use rustix::process::Pid;
 use rustix::process::Signal;
 use rustix::process::WaitOptions;
@@ -35,6 +34,7 @@ pub use self::member::lead;
 pub use self::relay::Filter;
 
 use self::relay::Relay;
+use self::wiring::Source;
 use self::wiring::Wiring;
 use crate::sys::Streams;
 use crate::sys::mem::OriginalLimits;
@@ -48,8 +48,9 @@ use crate::sys::signal::Watch;
 /// Makes the filter of one stream.
 pub type Filters<'f> = dyn Fn() -> Box<dyn Filter> + 'f;
 
-/// How often a process in the background looks whether it is in the foreground again; nothing tells it.
-const LOOK: Duration = Duration::from_millis(300);
+/// How often one looks what nothing tells: that a process in the background is in the foreground again, and that a program
+/// wants keys from the terminal it prints to.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// How long streams may take that nobody reads, once we were asked to end and the program has.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -83,7 +84,7 @@ pub enum Ended {
 pub fn run(job: Job<'_>, ours: Streams, filters: Option<&Filters<'_>>) -> io::Result<Ended> {
     let watch = Watch::new()?;
     let mut wiring = Wiring::new(ours, job.stdin, filters)?;
-    let role = if wiring.session.is_some() {
+    let role = if wiring.has_session {
         Role::Leader
     } else {
         Role::Program
@@ -96,7 +97,8 @@ pub fn run(job: Job<'_>, ours: Streams, filters: Option<&Filters<'_>>) -> io::Re
     let mut parent = Parent {
         watch,
         child,
-        session: wiring.session,
+        keys: wiring.keys,
+        has_session: wiring.has_session,
         terminals: wiring.terminals,
         is_ending: false,
     };
@@ -106,19 +108,17 @@ pub fn run(job: Job<'_>, ours: Streams, filters: Option<&Filters<'_>>) -> io::Re
     Ok(ended)
 }
 
-/// Whether this process has a terminal and is in its foreground.
-fn is_foreground() -> bool {
-    let flags = OFlags::RDONLY | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let terminal = rustix::fs::open("/dev/tty", flags, rustix::fs::Mode::empty());
-    let group = terminal.and_then(rustix::termios::tcgetpgrp);
-    group.is_ok_and(|group| group == rustix::process::getpgrp())
+/// Whether the keys of a terminal reach this process.
+fn is_before_us() -> bool {
+    pty::controlling().is_some_and(pty::is_foreground)
 }
 
 /// The side of a running program that stays here.
 struct Parent {
     watch: Watch,
     child: Pid,
-    session: Option<(Keyboard, File)>,
+    keys: Option<Source>,
+    has_session: bool,
     /// Terminals, and whose size they follow.
     terminals: Vec<(File, File)>,
     /// Whether we were asked to end.
@@ -128,27 +128,37 @@ struct Parent {
 impl Parent {
     /// Waits for the program, and meanwhile hands on keys and signals.
     fn wait(&mut self) -> io::Result<Ended> {
-        let mut keys = Keys::default();
+        let mut typed = Typed::default();
         loop {
             self.hand_on_signals();
             if let Some(ended) = self.reap()? {
                 return Ok(ended);
             }
-            let Some((keyboard, ours)) = &mut self.session else {
+            let Some(Source { keyboard, ours }) = &mut self.keys else {
                 wait_for(&mut [PollFd::new(&self.watch, PollFlags::IN)], None)?;
                 continue;
             };
-            let is_ours = keyboard.enter()?;
+            let modes = if self.has_session {
+                None
+            } else {
+                pty::wanted_modes(&*ours)
+            };
+            let is_ours = if self.has_session || modes.is_some() {
+                keyboard.enter(modes.as_ref())?
+            } else {
+                keyboard.leave();
+                false
+            };
             let mut files = vec![PollFd::new(&self.watch, PollFlags::IN)];
-            if keys.are_pending() {
+            if typed.is_pending() {
                 files.push(PollFd::new(&*ours, PollFlags::OUT));
-            } else if is_ours && !keys.have_ended {
+            } else if is_ours && !typed.has_ended {
                 files.push(PollFd::new(&*keyboard, PollFlags::IN));
             }
-            wait_for(&mut files, (!is_ours).then_some(LOOK))?;
+            wait_for(&mut files, (!(is_ours && self.has_session)).then_some(LOOK))?;
             let is_ready = files.get(1).is_some_and(|file| !file.revents().is_empty());
             if is_ready {
-                keys.hand_on(&*keyboard, ours);
+                typed.hand_on(&*keyboard, ours);
             }
         }
     }
@@ -163,8 +173,8 @@ impl Parent {
             match signal {
                 Signal::CHILD => {}
                 Signal::CONT => {
-                    if let Some((keyboard, _)) = &mut self.session {
-                        keyboard.forget();
+                    if let Some(source) = &mut self.keys {
+                        source.keyboard.forget();
                     }
                     self.follow_size();
                 }
@@ -173,7 +183,7 @@ impl Parent {
                     self.is_ending |= signal::asks_to_end(signal.as_raw());
                     // Ctrl-C reaches all who are in the foreground, the program beside us, too: once is enough.
                     let is_key = [Signal::INT, Signal::QUIT].contains(&signal);
-                    if !(is_key && self.session.is_none() && is_foreground()) {
+                    if !(is_key && !self.has_session && is_before_us()) {
                         self.tell(signal);
                     }
                 }
@@ -190,7 +200,7 @@ impl Parent {
         for (terminal, like) in &self.terminals {
             pty::resize(terminal, like);
         }
-        if self.session.is_none() && !self.terminals.is_empty() {
+        if !self.has_session && !self.terminals.is_empty() {
             // It may have asked for the size before we passed it on.
             self.tell(Signal::WINCH);
         }
@@ -215,14 +225,14 @@ impl Parent {
 
     /// The program's session has stopped: we do, as its job; and go on with it.
     fn stop(&mut self) {
-        let Some((keyboard, _)) = &mut self.session else {
+        let Some(Source { keyboard, .. }) = self.keys.as_mut().filter(|_| self.has_session) else {
             return;
         };
         keyboard.leave();
         let _ = rustix::process::kill_current_process_group(Signal::TSTP);
         // Here we are continued, or were not stopped, where nobody could continue us. Its modes are ours before it goes on; if
         // they cannot be, the next step tells.
-        let _ = keyboard.enter();
+        let _ = keyboard.enter(None);
         self.follow_size();
         self.tell(Signal::CONT);
     }
@@ -247,13 +257,13 @@ fn wait_for(files: &mut [PollFd<'_>], limit: Option<Duration>) -> io::Result<()>
 
 /// What was typed and not taken yet.
 #[derive(Default)]
-struct Keys {
+struct Typed {
     pending: Vec<u8>,
-    have_ended: bool,
+    has_ended: bool,
 }
 
-impl Keys {
-    fn are_pending(&self) -> bool {
+impl Typed {
+    fn is_pending(&self) -> bool {
         !self.pending.is_empty()
     }
 
@@ -262,7 +272,7 @@ impl Keys {
         if self.pending.is_empty() {
             let mut typed = zeroize::Zeroizing::new([0; 4096]);
             match rustix::io::read(keyboard, &mut typed[..]) {
-                Ok(0) | Err(rustix::io::Errno::IO) => self.have_ended = true,
+                Ok(0) | Err(rustix::io::Errno::IO) => self.has_ended = true,
                 Ok(count) => self
                     .pending
                     .extend_from_slice(typed.get(..count).unwrap_or_default()),

@@ -16,6 +16,8 @@ mod age_vectors;
 mod bytes;
 mod concurrent;
 mod exec;
+mod exec_streams;
+mod exec_terminal;
 mod faults;
 mod manpages;
 mod project;

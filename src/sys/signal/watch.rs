@@ -1,5 +1,11 @@
 //! Signals that are handed on: caught while another program runs under this one.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "reads what the kernel tells of this process"
+)]
+
+use std::fs::File;
 use std::io;
 use std::io::Read;
 use std::os::fd::AsFd;
@@ -21,7 +27,6 @@ use signal_hook::consts::SIGUSR1;
 use signal_hook::consts::SIGUSR2;
 use signal_hook::consts::SIGWINCH;
 
-use crate::sys::fs;
 use crate::sys::signal::HANDLERS;
 use crate::sys::signal::Held;
 
@@ -29,6 +34,9 @@ use crate::sys::signal::Held;
 const HANDED_ON: [i32; 7] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGALRM];
 /// What tells something about the program or the terminal.
 const TOLD: [i32; 3] = [SIGCHLD, SIGCONT, SIGWINCH];
+
+/// More than the kernel tells of a process.
+const STATUS_MAX_BYTES: u64 = 64 * 1024;
 
 /// Catches signals from now on. One that was ignored when this process started (`nohup`) stays ignored, and is by the program.
 pub struct Watch {
@@ -95,8 +103,10 @@ impl AsFd for Watch {
 
 /// The signals that are ignored, one bit each, as Linux tells it; elsewhere none.
 fn ignored() -> u64 {
-    let status = fs::read("/proc/self/status".as_ref(), 64 * 1024).unwrap_or_default();
-    let status = String::from_utf8_lossy(&status);
+    let mut status = String::new();
+    // Where it cannot be read, none is.
+    let _ = File::open("/proc/self/status")
+        .and_then(|file| file.take(STATUS_MAX_BYTES).read_to_string(&mut status));
     let line = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     line.and_then(|digits| u64::from_str_radix(digits.trim(), 16).ok())
         .unwrap_or(0)

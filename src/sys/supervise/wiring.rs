@@ -21,9 +21,16 @@ pub(super) struct Wiring {
     pub relays: Vec<Relay>,
     /// Our ends of the terminals, and the one whose size each follows.
     pub terminals: Vec<(File, File)>,
-    /// The user's terminal and our end of the program's, which it controls a session by. Only where both keys and
-    /// output are a terminal: otherwise other programs, in a pipeline with this one, have the keys.
-    pub session: Option<(Keyboard, File)>,
+    /// Where keys come from.
+    pub keys: Option<Source>,
+    /// Whether the program has a session of its own on its terminal.
+    pub has_session: bool,
+}
+
+/// Where the program's keys come from: the user's terminal, and our end of the one that the program reads.
+pub(super) struct Source {
+    pub keyboard: Keyboard,
+    pub ours: File,
 }
 
 impl Wiring {
@@ -45,11 +52,14 @@ impl Wiring {
         let is_one = |a: BorrowedFd<'_>, b: BorrowedFd<'_>| pty::device(a) == pty::device(b);
         if has_keys && ours.stdout && is_one(stdin.as_fd(), stdout.as_fd()) {
             let pair = wiring.terminal(&[0, 1], stdout.as_fd(), filters)?;
-            wiring.session = Some((Keyboard::new(stdin.as_fd())?, pair.ours));
+            let terminal = File::from(stdin.as_fd().try_clone_to_owned()?);
+            wiring.keys = Some(Source {
+                keyboard: Keyboard::new(terminal),
+                ours: pair.ours,
+            });
+            wiring.has_session = true;
         } else if ours.stdout {
-            wiring
-                .terminal(&[1], stdout.as_fd(), filters)?
-                .pass_through()?;
+            wiring.terminal(&[1], stdout.as_fd(), filters)?;
         } else {
             wiring.pipe(1, stdout.as_fd(), filters)?;
         }
@@ -58,13 +68,26 @@ impl Wiring {
             let [.., output, errors] = &mut wiring.streams;
             *errors = output.as_ref().map(File::try_clone).transpose()?;
         } else if ours.stderr {
-            wiring
-                .terminal(&[2], stderr.as_fd(), filters)?
-                .pass_through()?;
+            wiring.terminal(&[2], stderr.as_fd(), filters)?;
         } else {
             wiring.pipe(2, stderr.as_fd(), filters)?;
         }
+        if !has_keys {
+            wiring.keys = wiring.on_demand()?;
+        }
         Ok(wiring)
+    }
+
+    /// Keys for a program whose input is no terminal, and that may read them from the terminal it prints to: a pager does.
+    fn on_demand(&self) -> io::Result<Option<Source>> {
+        let Some((ours, _)) = self.terminals.first() else {
+            return Ok(None);
+        };
+        let ours = ours.try_clone()?;
+        Ok(pty::controlling().map(|terminal| Source {
+            keyboard: Keyboard::new(terminal),
+            ours,
+        }))
     }
 
     /// Makes these streams a terminal like the one that is there.
