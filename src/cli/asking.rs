@@ -225,9 +225,8 @@ pub(super) fn source(variable: &Variable) -> String {
 /// How it stands, in words; nothing where there is nothing to say.
 pub(super) fn remark(variable: &Variable, judged: &Judged, now: Timestamp) -> Option<String> {
     let mut parts: Vec<Cow<'_, str>> = Vec::new();
-    match (&judged.entry, &variable.source) {
-        (Some(entry), Source::Need(_)) => parts.push(format!("now {entry}").into()),
-        _ => {}
+    if let (Some(entry), Source::Need(_)) = (&judged.entry, &variable.source) {
+        parts.push(format!("now {entry}").into());
     }
     match &judged.standing {
         Standing::Fine | Standing::Plain => {}

@@ -65,7 +65,8 @@ impl Run for Args {
         let plan = self.selection.plan(cx, Vec::new()).map_err(refused)?;
         self.selection.tell(cx, &plan);
         let shell = cx.env.var_os("SHELL").unwrap_or(OsStr::new("/bin/sh"));
-        let command = dress(cx, &shell.to_owned()).map_err(refused)?;
+        let shell = shell.to_owned();
+        let command = dress(cx, &shell).map_err(refused)?;
         start(cx, &self.selection, &plan, &command)
     }
 }

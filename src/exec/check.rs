@@ -83,20 +83,18 @@ pub fn judge(variable: &Variable, known: &[Header], unread: &[Name], now: Timest
         Source::Plain => bare(Standing::Plain),
         Source::Entry(name, need) => {
             let header = known.iter().find(|header| header.name == name.as_str());
-            match header {
-                Some(header) => of_header(variable, header, need.as_ref(), now),
-                None => {
-                    let is_unread = unread.contains(name);
-                    let standing = if is_unread {
-                        Standing::Unread
-                    } else {
-                        Standing::Missing
-                    };
-                    Judged {
-                        entry: Some(name.to_string()),
-                        ..bare(standing)
-                    }
-                }
+            if let Some(header) = header {
+                return of_header(variable, header, need.as_ref(), now);
+            }
+            let is_unread = unread.contains(name);
+            let standing = if is_unread {
+                Standing::Unread
+            } else {
+                Standing::Missing
+            };
+            Judged {
+                entry: Some(name.to_string()),
+                ..bare(standing)
             }
         }
         Source::Need(need) => {

@@ -62,7 +62,7 @@ struct Rest<'t> {
     line: usize,
 }
 
-impl<'t> Rest<'t> {
+impl Rest<'_> {
     fn line(&mut self) -> Result<Line, Wrong> {
         let number = self.line;
         let wrong = |why| Wrong { line: number, why };
@@ -165,7 +165,7 @@ impl<'t> Rest<'t> {
             .bytes
             .split_at_checked(count)
             .unwrap_or((self.bytes, &[]));
-        self.line += taken.iter().filter(|byte| **byte == b'\n').count();
+        self.line += taken.split(|byte| *byte == b'\n').skip(1).count();
         self.bytes = rest;
     }
 }

@@ -131,12 +131,14 @@ impl Search<'_> {
             (None, false) => Vec::new(),
             (filter, _) => self.known(filter.map_or(self.within, |(filter, _)| filter))?,
         };
-        for ask in asks {
-            let passes = |variable: &String| self.sieve.passes(variable);
-            if !ask.variable.as_ref().is_none_or(passes) {
-                continue;
-            }
-            match self.find(&ask, &known)? {
+        let passes = |ask: &Ask| {
+            let variable = ask.variable.as_ref();
+            variable.is_none_or(|variable| self.sieve.passes(variable))
+        };
+        let asks: Vec<Ask> = asks.into_iter().filter(passes).collect();
+        let outcomes = fs::parallel(&asks, PARALLEL_FROM, |ask| self.find(ask, &known));
+        for (ask, outcome) in asks.into_iter().zip(outcomes) {
+            match outcome? {
                 Outcome::Entry(entry) => self.take(*entry, ask, found),
                 Outcome::Absent(failure) => absent(ask, failure, found)?,
                 Outcome::Skipped(names) => found.skipped.extend(names),
@@ -170,7 +172,7 @@ impl Search<'_> {
         }
     }
 
-    /// The narrowest verified token that meets a need.
+    /// The narrowest token that meets a need, by the verified headers of all that the index has for it.
     fn narrowest(&self, need: &Need, known: &[Header]) -> Result<Result<Entry, Unmet>, Failure> {
         let fits = |header: &Header| need.is_met_by(header) && self.within.accepts(header);
         let mut entries = self.open(known.iter().filter(|header| fits(header)))?;

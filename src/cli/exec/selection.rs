@@ -33,10 +33,10 @@ pub(in crate::cli) struct Selection {
     /// Entries with this scope; with several, all of them. PROVIDER:SCOPE is the narrowest token that suffices
     #[arg(long = "scope", value_name = "SCOPE", add = complete::scopes())]
     pub scopes: Vec<String>,
-    /// Add the variables of this file; agevault://NAME is resolved once the file is allowed; repeat for more
+    /// Add the variables of this file; `agevault://NAME` is resolved once the file is allowed; repeat for more
     #[arg(long = "env-file", value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     pub env_files: Vec<PathBuf>,
-    /// Resolve agevault://NAME in inherited variables
+    /// Resolve `agevault://NAME` in inherited variables
     #[arg(long)]
     pub resolve_env: bool,
     /// Of all that is chosen, only variables like this: GITHUB_*; repeat for more

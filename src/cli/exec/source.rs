@@ -100,13 +100,12 @@ impl Ask {
 
     /// What a flag names, and how the program gets it.
     fn named(variable: Option<String>, name: &str, way: Way) -> Result<Self, Failure> {
-        let reference = match Reference::of_text(name) {
-            Some(reference) => reference?,
-            None => {
-                let Target { store, name } = Target::parse(name)?;
-                let field = Field::Secret;
-                Reference { store, name, field }
-            }
+        let reference = if let Some(reference) = Reference::of_text(name) {
+            reference?
+        } else {
+            let Target { store, name } = Target::parse(name)?;
+            let field = Field::Secret;
+            Reference { store, name, field }
         };
         let named = Self::new(variable, reference, "asked for by name");
         Ok(Self { way, ..named })
