@@ -332,7 +332,8 @@ impl<'k> Landing<'k> {
         })
     }
 
-    fn repo(&self) -> Result<&Repo, Error> {
+    /// The repository to write to: no other may have its workplace meanwhile.
+    pub fn repo(&self) -> Result<&Repo, Error> {
         self.store.repo.as_ref().ok_or(Error::NoRepository)
     }
 

@@ -244,7 +244,7 @@ impl Offer {
         entries.extend(carried.headers.iter().cloned());
         landing.mark()?;
         if matches!(self.found, Found::Remote(..)) {
-            own.bring(lender, &steps, &tree::max_bytes)?;
+            landing.repo()?.bring(lender, &steps, &tree::max_bytes)?;
         }
         let message = carried.message(self.epoch.number);
         let to = landing.commit_on(head, changes, (&how.who, &message))?;
