@@ -1,5 +1,5 @@
 //! A new epoch on other devices: taken on a person's word, with nothing of theirs lost; and an ex-member with old keys and write access
-//! to the remote, who gets nowhere. W-090 to W-092.
+//! to the remote, who gets nowhere. W-090, W-091 and W-092.
 
 use std::collections::BTreeMap;
 use std::fs;
