@@ -7,7 +7,7 @@ root=$(dirname "$here")
 runs=${RUNS:-40}
 many=${MANY:-10000}
 
-cargo build --quiet --release --manifest-path "$root/Cargo.toml" --bin vault --example fill --example recrypt
+cargo build --quiet --release --manifest-path "$root/Cargo.toml" --bin vault --example fill --example chain --example recrypt
 cargo build --quiet --release --manifest-path "$here/floor/Cargo.toml" --target-dir "$root/target/floor"
 bin=$root/target/release floor=$root/target/floor/release
 export PATH="$bin:$bin/examples:$floor:$PATH" LC_ALL=C.UTF-8
@@ -105,4 +105,37 @@ runs=5
 mapfile -t t < <(median true "vault members rotate-key" recrypt 2>/dev/null)
 row "a new epoch, $many entries; floor: their cryptography" "${t[0]}" "${t[1]}" ms 1.5
 runs=$all
+
+# A history of sealed commits, verified by a device that has not seen them; the same history with SSH signatures, by git.
+commits=${COMMITS:-10000}
+AGEVAULT_STORE=$work/chain vault init --no-passphrase --no-recovery --member bench 2>/dev/null
+git init -q --bare -b main "$work/remote.git"
+vault --store "$work/chain" remote add "$work/remote.git" 2>/dev/null
+vault --store "$work/chain" sync >/dev/null 2>&1
+vault clone "$work/remote.git" "$work/other" 2>/dev/null
+AGEVAULT_STORE=$work/chain chain "$work/secret" "$commits"
+git -C "$work/chain" repack -adq
+git -C "$work/chain" push -q "$work/remote.git" main
+ssh-keygen -q -t ed25519 -N '' -f "$work/key"
+printf 'bench@example.org %s' "$(cat "$work/key.pub")" >"$work/allowed"
+git clone -q --bare "$work/remote.git" "$work/signed.git"
+cd "$work/signed.git"
+git config gpg.format ssh
+git config user.signingKey "$work/key"
+git config gpg.ssh.allowedSignersFile "$work/allowed"
+parent=
+for tree in $(git log --reverse --format=%T main); do
+  parent=$(git commit-tree -S ${parent:+-p "$parent"} -m change "$tree")
+done
+git update-ref refs/heads/main "$parent"
+cd "$root"
+seconds() { # seconds COMMAND... : wall time in ms of one run
+  local begun
+  begun=$(date +%s%N)
+  "$@" >/dev/null 2>&1
+  echo $((($(date +%s%N) - begun) / 1000000))
+}
+ours=$(seconds vault --store "$work/other" sync --dry-run)
+theirs=$(seconds git -C "$work/signed.git" log --show-signature --format=%G? main)
+row "fetch and verify $commits commits; floor: git log --show-signature, SSH" "$ours" "$theirs" ms 0.05
 exit $over

@@ -69,7 +69,7 @@ impl Run for Args {
             who: cx.author(&offer.store).at(cx.env.now),
             progress: &progress,
         };
-        let followed = offer.follow(&keys, how);
+        let followed = offer.follow(&keys, &how);
         cx.ui.progress("");
         tell(cx, number, &followed?, is_pushed);
         Ok(0)
@@ -84,7 +84,7 @@ fn fetch(cx: &Context, store: &Store) -> Result<Option<Fetched>, sync::Error> {
     let remote = Remote::choose(store, None)?;
     let on_wait = || {
         cx.ui
-            .say("waiting for another vault to finish talking to the remote")
+            .say("waiting for another vault to finish talking to the remote");
     };
     let git = cx.git(store.path());
     sync::fetch(store, &git, &remote, &mut |_| {}, on_wait).map(Some)

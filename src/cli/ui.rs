@@ -154,7 +154,7 @@ impl Ui {
     /// Shows how many of how many are done, a hundred times at the most; on any thread.
     pub(super) fn progress_of(&self, what: &str, done: usize, all: usize) {
         let step = all.div_ceil(PROGRESS_STEPS).max(1);
-        if all >= PROGRESS_FROM && (done % step == 0 || done == all) {
+        if all >= PROGRESS_FROM && (done.is_multiple_of(step) || done == all) {
             self.progress(&format!("{what}: {done} of {all}"));
         }
     }

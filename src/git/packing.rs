@@ -65,15 +65,20 @@ impl Packing {
             return Ok(None);
         };
         let checksum = pack.get(pack.len() - 20..).unwrap_or_default();
-        let name = checksum.iter().map(|byte| format!("{byte:02x}")).collect();
+        let name = <[u8; 20]>::try_from(checksum).map_or_else(|_| String::new(), hex);
         let index = index(&by_id, &offsets, checksum);
         Ok(Some(Self {
             name,
+            pack,
             index,
             ids,
-            pack,
         }))
     }
+}
+
+/// A digest in hex, as ids are written.
+fn hex(digest: [u8; 20]) -> String {
+    Id::from_bytes(digest).to_string()
 }
 
 /// An object in a pack: kind and size, then its bytes. They are encrypted, so squeezing them would only cost time.

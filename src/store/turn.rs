@@ -46,6 +46,9 @@ const NUMBER_MAX: u32 = i32::MAX.unsigned_abs();
 /// New content by path; `None` takes the file away.
 pub type Changes = BTreeMap<String, Option<Vec<u8>>>;
 
+/// Blobs by path, as trees and git's index take them.
+type Edits = Vec<(String, Option<Id>)>;
+
 /// Told how many entries of how many are done; on any thread.
 pub type Progress<'p> = &'p (dyn Fn(usize, usize) + Sync);
 
@@ -114,7 +117,7 @@ impl Store {
                     || Ident::new("", "", plan.now.as_second(), 0),
                     |author| author.at(plan.now),
                 );
-                self.renew_git(repo, &head, &next, changes, (&who, &message))?;
+                self.renew_git((repo, &head), &next, &changes, (&who, &message))?;
             }
             _ => self.renew_plain(&next, changes)?,
         }
@@ -226,18 +229,17 @@ impl Store {
     /// The commit, then the pin, the work tree, the index and the local state.
     fn renew_git(
         &self,
-        repo: &Repo,
-        head: &Head,
+        (repo, head): (&Repo, &Head),
         next: &KeyFile,
-        changes: Changes,
+        changes: &Changes,
         (who, message): (&Ident, &str),
     ) -> Result<(), Error> {
-        let (commit, edits) = commit(repo, head.commit, next, &changes, (who, message))?;
+        let (commit, edits) = commit(repo, head.commit, next, changes, (who, message))?;
         let turn = turn_to(next, Some(commit));
         self.state.set_turn(&turn)?;
         repo.move_head(head, commit, who, message)?;
         self.state.finish_turn(&turn)?;
-        self.apply_all(&changes)?;
+        self.apply_all(changes)?;
         repo.update_index(&edits)?;
         self.state.set_shown(&commit.to_string())
     }
@@ -332,7 +334,8 @@ impl<'k> Landing<'k> {
         })
     }
 
-    fn repo(&self) -> Result<&Repo, Error> {
+    /// The repository to write to: no other may have its workplace meanwhile.
+    pub fn repo(&self) -> Result<&Repo, Error> {
         self.store.repo.as_ref().ok_or(Error::NoRepository)
     }
 
@@ -360,14 +363,14 @@ impl<'k> Landing<'k> {
     pub fn commit_on(
         &self,
         head: Id,
-        changes: Changes,
+        changes: &Changes,
         (who, message): (&Ident, &str),
     ) -> Result<Id, Error> {
         if changes.is_empty() {
             return Ok(head);
         }
         let repo = self.repo()?;
-        Ok(commit(repo, Some(head), self.keys, &changes, (who, message))?.0)
+        Ok(commit(repo, Some(head), self.keys, changes, (who, message))?.0)
     }
 
     /// Moves the branch, the pin and the work tree; the paths that were left alone.
@@ -466,7 +469,7 @@ pub(super) fn commit(
     keys: &KeyFile,
     changes: &Changes,
     (who, message): (&Ident, &str),
-) -> Result<(Id, Vec<(String, Option<Id>)>), Error> {
+) -> Result<(Id, Edits), Error> {
     let contents: Vec<&[u8]> = changes.values().filter_map(Option::as_deref).collect();
     let mut ids = repo.write_blobs(&contents)?.into_iter();
     let mut edits = Vec::with_capacity(changes.len());

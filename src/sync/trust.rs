@@ -185,7 +185,7 @@ impl Offer {
     }
 
     /// Moves this device to the new epoch. `keys` come from this member's key file in it. Whatever is refused, nothing has changed.
-    pub fn follow(self, keys: &KeyFile, how: Following<'_>) -> Result<Followed, Error> {
+    pub fn follow(self, keys: &KeyFile, how: &Following<'_>) -> Result<Followed, Error> {
         self.check(None)?;
         let before = self.check_past(keys)?;
         let has_moved = matches!(self.found, Found::Head(_));
@@ -200,7 +200,7 @@ impl Offer {
                     left: Vec::new(),
                 })
             }
-            Some(_) => self.follow_git(keys, &before, &landing, &how),
+            Some(_) => self.follow_git(keys, &before, &landing, how),
         }
     }
 
@@ -244,10 +244,10 @@ impl Offer {
         entries.extend(carried.headers.iter().cloned());
         landing.mark()?;
         if matches!(self.found, Found::Remote(..)) {
-            own.bring(lender, &steps, &tree::max_bytes)?;
+            landing.repo()?.bring(lender, &steps, &tree::max_bytes)?;
         }
         let message = carried.message(self.epoch.number);
-        let to = landing.commit_on(head, changes, (&how.who, &message))?;
+        let to = landing.commit_on(head, &changes, (&how.who, &message))?;
         let why = format!("follow epoch {}", self.epoch.number);
         let left = landing.land(&here, (shown, head, to), (&how.who, &why), &entries)?;
         if let Found::Remote(fetched, head) = &self.found {
@@ -341,7 +341,7 @@ impl Offer {
         let missing = || Refusal::new(Stage::Member, "the member list is missing");
         let list = list.ok_or_else(missing)?;
         let bytes = repo.blob(list, tree::max_bytes(layout::MEMBERS))?;
-        let is_own = own_work.is_some_and(|sides| sides.has_changed_list());
+        let is_own = own_work.is_some_and(carry::Sides::has_changed_list);
         self.check_list(keys, &bytes, is_own)?;
         let done = AtomicUsize::new(0);
         let opened = fs::parallel(&entries, PARALLEL_FROM, |(name, blob)| {

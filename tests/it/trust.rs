@@ -1,5 +1,5 @@
 //! A new epoch on other devices: taken on a person's word, with nothing of theirs lost; and an ex-member with old keys and write access
-//! to the remote, who gets nowhere. W-090 to W-092.
+//! to the remote, who gets nowhere. W-090, W-091 and W-092.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -469,7 +469,10 @@ fn an_ex_member_with_old_keys_gets_nowhere() {
 fn own_epoch(attacker: &ExMember<'_>, last: &str) -> String {
     let world = &attacker.team.b;
     assert_eq!(world.git(&["rev-parse", "HEAD"]).trim(), last);
-    world.vault(&["members", "rotate-key"]).run().ok();
+    world
+        .vault(&["members", "rotate-key", "--offline"])
+        .run()
+        .ok();
     let store = world.store();
     attacker.git(&["fetch", "-q", store.to_str().unwrap(), "main"], b"");
     world.git(&["rev-parse", "HEAD"]).trim().to_owned()
@@ -491,7 +494,10 @@ fn an_epoch_of_an_ex_member_is_not_taken_for_the_real_one() {
     // `a` began the real one: even the words of his do not help him.
     let his_words = fingerprint(&team.b);
     let _ = trust(&team.a, &his_words).fails_with(5).says("(pin)");
-    team.b.vault(&["members", "rotate-key"]).run().ok();
+    team.b
+        .vault(&["members", "rotate-key", "--offline"])
+        .run()
+        .ok();
     let his = team.b.git(&["rev-parse", "HEAD"]).trim().to_owned();
     attacker.git(
         &["fetch", "-q", team.b.store().to_str().unwrap(), "main"],

@@ -174,7 +174,7 @@ impl Device {
             progress: &|_, _| {},
         };
         let (old, new) = (offer.store.epoch.number, offer.epoch.clone());
-        let followed = offer.follow(&keys, following).map_err(of_sync)?;
+        let followed = offer.follow(&keys, &following).map_err(of_sync)?;
         assert_eq!(followed.left, Vec::<String>::new());
         let store = self.open()?;
         assert_eq!(store.epoch, new);

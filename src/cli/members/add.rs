@@ -31,7 +31,7 @@ pub(super) struct Add {
     /// Its public key: age1…, an SSH public key, or a plugin's recipient
     #[arg(required_unless_present_any = ["paper", "from_keys"])]
     recipient: Vec<String>,
-    /// Take the public key from a file like authorized_keys; "-" is stdin
+    /// Take the public key from a file like `authorized_keys`; "-" is stdin
     #[arg(long, value_name = "FILE", conflicts_with = "recipient", value_hint = clap::ValueHint::FilePath)]
     from_keys: Option<PathBuf>,
     /// Make a new key, printed once as text and as a QR code, to be kept on paper
@@ -80,16 +80,14 @@ impl Add {
         cx.ui.say(&format!(
             "added the member \"{name}\", who can {can} the store: {count}"
         ));
-        match key {
-            Some(key) => paper::print(cx, &key.to_line()),
-            None => {
-                if opened.store.repo.is_some() {
-                    cx.ui
-                        .say("it opens the store there once this has been pushed: vault sync");
-                }
-                Ok(0)
-            }
+        if let Some(key) = key {
+            return paper::print(cx, &key.to_line());
         }
+        if opened.store.repo.is_some() {
+            cx.ui
+                .say("it opens the store there once this has been pushed: vault sync");
+        }
+        Ok(0)
     }
 }
 
@@ -146,7 +144,7 @@ fn from_keys(cx: &Context, path: &Path) -> Result<Recipient, Failure> {
     }
 }
 
-/// The keys of a file like authorized_keys that can be encrypted to, each once; and how many lines hold none.
+/// The keys of a file like `authorized_keys` that can be encrypted to, each once; and how many lines hold none.
 fn usable(text: &str) -> (Vec<Recipient>, usize) {
     let mut found: Vec<Recipient> = Vec::new();
     let mut others = 0;

@@ -1,5 +1,6 @@
 //! Real git over real ssh and https, on this machine: the user's own git settings count for the way, the store's do not.
 
+use std::io::Read;
 use std::net::TcpListener;
 use std::net::TcpStream;
 use std::path::Path;
@@ -7,6 +8,8 @@ use std::path::PathBuf;
 use std::process::Child;
 use std::process::Command;
 use std::process::Stdio;
+use std::sync::atomic::AtomicU16;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -27,15 +30,18 @@ struct Server {
 
 impl Server {
     /// Starts a server on a free port, and waits until it answers.
-    fn start(folder: tempfile::TempDir, command: impl Fn(u16, &Path) -> Command) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = port.local_addr().unwrap().port();
+    fn start(
+        folder: tempfile::TempDir,
+        command: impl Fn(u16, &Path) -> Command,
+        is_up: impl Fn(u16, &Path) -> bool,
+    ) -> Self {
+        let port = free_port();
         let log = std::fs::File::create(folder.path().join("log")).unwrap();
         let mut command = command(port, folder.path());
         let command = command.stdin(Stdio::null()).stdout(Stdio::null());
         let mut child = command.stderr(log).spawn().unwrap();
         let begun = Instant::now();
-        while !answers(port) {
+        while !is_up(port, folder.path()) {
             let log = std::fs::read_to_string(folder.path().join("log")).unwrap();
             assert!(
                 begun.elapsed() < START_MAX && child.try_wait().unwrap().is_none(),
@@ -51,10 +57,26 @@ impl Server {
     }
 }
 
-/// Whether a server listens; a port of this kind may also be connected to itself.
-fn answers(port: u16) -> bool {
+/// A free port below those that the system gives to clients: one of these, asked too early, may answer itself.
+fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let start = u16::try_from(std::process::id() % 9000).unwrap();
+    loop {
+        let port = 20_000 + (start + NEXT.fetch_add(1, Ordering::Relaxed)) % 10_000;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}
+
+/// Whether sshd greets.
+fn greets(port: u16) -> bool {
+    let mut greeting = [0; 4];
     let connected = TcpStream::connect(("127.0.0.1", port));
-    connected.is_ok_and(|stream| stream.local_addr().unwrap().port() != port)
+    connected.is_ok_and(|mut stream| {
+        let limit = stream.set_read_timeout(Some(Duration::from_secs(2)));
+        limit.is_ok() && stream.read_exact(&mut greeting).is_ok() && &greeting == b"SSH-"
+    })
 }
 
 impl Drop for Server {
@@ -88,19 +110,23 @@ fn ssh_server() -> Server {
     std::fs::copy(at("client.pub"), at("authorized")).unwrap();
     // Where this runs as root, sshd wants the folder; it is made when the system starts.
     let _ = std::fs::create_dir("/run/sshd");
-    let server = Server::start(folder, |port, folder| {
-        let at = |name: &str| folder.join(name).display().to_string();
-        let config = format!(
-            "Port {port}\nListenAddress 127.0.0.1\nHostKey {}\nPidFile none\nAuthorizedKeysFile {}\nStrictModes no\n\
+    let server = Server::start(
+        folder,
+        |port, folder| {
+            let at = |name: &str| folder.join(name).display().to_string();
+            let config = format!(
+                "Port {port}\nListenAddress 127.0.0.1\nHostKey {}\nPidFile none\nAuthorizedKeysFile {}\nStrictModes no\n\
              UsePAM no\nPasswordAuthentication no\nPermitRootLogin yes\n",
-            at("host"),
-            at("authorized")
-        );
-        std::fs::write(at("sshd_config"), config).unwrap();
-        let mut command = Command::new(sshd());
-        command.args(["-D", "-e", "-f", &at("sshd_config")]);
-        command
-    });
+                at("host"),
+                at("authorized")
+            );
+            std::fs::write(at("sshd_config"), config).unwrap();
+            let mut command = Command::new(sshd());
+            command.args(["-D", "-e", "-f", &at("sshd_config")]);
+            command
+        },
+        |port, _| greets(port),
+    );
     let at = |name: &str| server.folder.path().join(name).display().to_string();
     let host = std::fs::read_to_string(at("host.pub")).unwrap();
     std::fs::write(at("known"), format!("[127.0.0.1]:{} {host}", server.port)).unwrap();
@@ -127,6 +153,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if self.headers.get("Authorization") != wanted:
             self.send_response(401)
             self.send_header("WWW-Authenticate", 'Basic realm="store"')
+            self.send_header("Content-Length", "0")
             self.end_headers()
             return
         path, _, query = self.path.partition("?")
@@ -145,6 +172,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         head, _, content = answer.partition(b"\r\n\r\n")
         fields = dict(line.split(": ", 1) for line in head.decode().split("\r\n"))
         self.send_response(int(fields.pop("Status", "200 OK").split()[0]))
+        fields["Content-Length"] = str(len(content))
         for field in fields.items(): self.send_header(*field)
         self.end_headers()
         self.wfile.write(content)
@@ -153,6 +181,7 @@ server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
 context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
 context.load_cert_chain(cert, key)
 server.socket = context.wrap_socket(server.socket, server_side=True)
+open(sys.argv[6], "w").close()
 server.serve_forever()
 "#;
 
@@ -191,15 +220,19 @@ fn https_server(root: &Path) -> Server {
         .to_owned();
     let backend = format!("{backend}/git-http-backend");
     assert!(Path::new(&backend).exists(), "this test needs {backend}");
-    Server::start(folder, |port, folder| {
-        let at = |name: &str| folder.join(name).display().to_string();
-        let mut command = Command::new(tool("python3"));
-        command.args([&at("server.py"), &port.to_string()]);
-        command
-            .arg(root)
-            .args([&at("cert.pem"), &at("key.pem"), &backend]);
-        command
-    })
+    Server::start(
+        folder,
+        |port, folder| {
+            let at = |name: &str| folder.join(name).display().to_string();
+            let mut command = Command::new(tool("python3"));
+            command.args([&at("server.py"), &port.to_string()]);
+            command
+                .arg(root)
+                .args([&at("cert.pem"), &at("key.pem"), &backend, &at("up")]);
+            command
+        },
+        |_, folder| folder.join("up").exists(),
+    )
 }
 
 /// Adds to what the user has told git.
