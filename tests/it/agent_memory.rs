@@ -113,7 +113,7 @@ fn an_expired_key_leaves_the_memory_of_an_agent_that_lives_on() {
     agency.show_identity();
     let init = [
         "--store",
-        "other",
+        "./other",
         "init",
         "--no-passphrase",
         "--no-recovery",
