@@ -40,12 +40,7 @@ impl Run for Args {
             return Ok(0);
         };
         let is_in_place = || bound.is_in_place();
-        let end = agent::serve(
-            cx.env.clone(),
-            &bound.listener,
-            keyring.clone(),
-            &is_in_place,
-        );
+        let end = agent::serve(cx.env.clone(), &bound.listener, &keyring, &is_in_place);
         match end.map_err(failed)? {
             End::Over => Ok(0),
             End::Renew => Err(failed(self.renew(cx, &bound, &keyring))),

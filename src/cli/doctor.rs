@@ -84,13 +84,16 @@ impl Run for Args {
     }
 }
 
+/// Whoever holds the keys.
+type Keys = Box<dyn Keeper>;
+
 impl Args {
     /// The keys, or why the entries are not opened. Only keys that are refused for integrity end it here.
     fn keys(
         &self,
         cx: &Context,
         opened: &Opened,
-    ) -> Result<(Option<Box<dyn Keeper>>, Option<String>), Failure> {
+    ) -> Result<(Option<Keys>, Option<String>), Failure> {
         if self.no_unlock {
             return Ok((None, Some("as asked".to_owned())));
         }

@@ -109,7 +109,7 @@ pub enum End {
 pub fn serve(
     env: Arc<Env>,
     listener: &UnixListener,
-    keyring: Arc<Keyring>,
+    keyring: &Arc<Keyring>,
     is_in_place: &dyn Fn() -> bool,
 ) -> io::Result<End> {
     listener.set_nonblocking(true)?;

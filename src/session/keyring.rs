@@ -370,7 +370,7 @@ fn consider(
 
 impl Question {
     /// Asks, and answers what was waiting.
-    pub fn ask(self: Box<Self>) -> Answer {
+    pub fn ask(self) -> Answer {
         let question = consent_question(&self.entry, &self.purpose, &self.program);
         match self.held.asker.consent(&question) {
             Ok(()) => self.granted(),

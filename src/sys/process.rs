@@ -404,7 +404,7 @@ impl Program {
             pid: rustix::process::getpid().as_raw_nonzero().get(),
             name: "vault".to_owned(),
             parent: parent
-                .and_then(|pid| stat_of(pid))
+                .and_then(stat_of)
                 .map_or_else(unknown, |(name, _)| name),
         }
     }

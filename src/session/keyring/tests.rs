@@ -29,7 +29,7 @@ impl Ticks for Fake {
     }
 
     fn awake(&self) -> Duration {
-        *lock(&self.passed) - *lock(&self.slept)
+        lock(&self.passed).saturating_sub(*lock(&self.slept))
     }
 }
 

@@ -7,7 +7,9 @@ fn whole(frame: &Frame<'_>) -> Vec<u8> {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    let letter = |digit: u8| char::from_digit(u32::from(digit), 16).unwrap();
+    digits.map(letter).collect()
 }
 
 fn open(ciphertext: &[u8]) -> Open<'_> {
