@@ -24,10 +24,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let [_, file, count] = args.as_slice() else {
         return Err("usage: chain SECRET_FILE COUNT".into());
     };
-    let env = Env::of_process();
+    let env = std::sync::Arc::new(Env::of_process());
     let path = env.var_os("AGEVAULT_STORE").ok_or("no store is named")?;
     let store = Store::open(&env.absolute(Path::new(path)), &env.places.state, None)?;
-    let keys = session::unlock(&env, &store, &Source::choose(&env, None))?;
+    let keys = session::unlock(&env, &store, &Source::choose(&env, None), "bench")?;
     let repo = store.repo.as_ref().ok_or("the store has no repository")?;
     let secret: Secret = fs::read_secret(Path::new(file), 1 << 20)?;
     let who = Ident::new("Bench", "bench@example.org", env.now.as_second(), 0);

@@ -98,6 +98,9 @@ impl Run for Args {
     }
 }
 
+/// Whoever holds the keys.
+type Keys = Box<dyn Keeper>;
+
 /// Merges what file-sync tools have put beside entries. A store that cannot be written now is looked at all the same.
 fn merge_copies(
     cx: &Context,
@@ -117,7 +120,7 @@ impl Args {
         &self,
         cx: &Context,
         opened: &Opened,
-    ) -> Result<(Option<Box<dyn Keeper>>, Option<String>), Failure> {
+    ) -> Result<(Option<Keys>, Option<String>), Failure> {
         if self.no_unlock {
             return Ok((None, Some("as asked".to_owned())));
         }

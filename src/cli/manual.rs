@@ -15,7 +15,7 @@ pub const ENVIRONMENT: &[Term] = &[
     ),
     (
         "AGEVAULT_KEY",
-        "An identity itself, for machines without a file. It never reaches a program that vault starts.",
+        "An identity itself, for machines without a file. It never reaches a program that vault starts, but for an age plugin.",
     ),
     ("AGEVAULT_CONFIG", "The configuration file."),
     (
@@ -24,7 +24,11 @@ pub const ENVIRONMENT: &[Term] = &[
     ),
     (
         "AGEVAULT_PASSPHRASE_CMD",
-        "A line for the shell that prints the identity's passphrase. It never reaches a program that vault starts.",
+        "A line for the shell that prints the identity's passphrase. It never reaches a program that vault starts, but for an age plugin.",
+    ),
+    (
+        "AGEVAULT_AGENT",
+        "If it is \"off\", no agent is started or asked, and each command unlocks for itself.",
     ),
     (
         "AGEVAULT_NON_INTERACTIVE",
@@ -51,8 +55,12 @@ pub const FILES: &[Term] = &[
     ("~/.config/agevault/config.toml", "The configuration."),
     (
         "~/.local/state/agevault/",
-        "What this device remembers of each store: pin, revisions, index, and what doctor has set aside. Names, scopes and \
+        "What this device remembers of each store: pin, revisions, index, uses, and what doctor has set aside. Names, scopes and \
          dates lie there in clear, secrets do not.",
+    ),
+    (
+        "$XDG_RUNTIME_DIR/agevault/agent.sock",
+        "The socket of the agent; where there is no runtime directory, ~/.local/state/agevault/run/agent.sock.",
     ),
 ];
 

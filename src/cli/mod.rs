@@ -247,6 +247,7 @@ const USAGE: u8 = 2;
 /// Runs one command line.
 pub fn run(env: Env, args: &[OsString]) -> ExitCode {
     let ui = Ui::new(&env);
+    mem::hush_panics();
     let limits = match mem::harden() {
         Ok(limits) if !mem::is_setuid() => limits,
         Ok(_) => {
@@ -289,16 +290,14 @@ fn asked_for_help(args: &[OsString]) -> Cow<'_, [OsString]> {
 fn dispatch(matches: &ArgMatches, cx: &mut Context) -> Outcome {
     match matches.subcommand() {
         None => ls::Args::default().run(cx),
-        Some((name, matches)) => match VERBS.iter().find(|verb| verb.name == name) {
-            Some(verb) => {
-                cx.purpose = verb.name;
-                (verb.run)(matches, cx)
+        Some((name, matches)) => {
+            let verb = VERBS.iter().find(|verb| verb.name == name);
+            cx.purpose = verb.map_or("show", |verb| verb.name);
+            match verb {
+                Some(verb) => (verb.run)(matches, cx),
+                None => show::bare(name, matches, cx),
             }
-            None => {
-                cx.purpose = "show";
-                show::bare(name, matches, cx)
-            }
-        },
+        }
     }
 }
 

@@ -30,6 +30,7 @@ use zeroize::Zeroizing;
 use crate::format::ENTRY_MAX_BYTES;
 use crate::secret::Secret;
 use crate::session::ask::Asker;
+use crate::session::client;
 use crate::session::keyring::Answer;
 use crate::session::keyring::Keyring;
 use crate::session::keyring::Question;
@@ -95,13 +96,22 @@ struct Office {
     waiting: AtomicUsize,
 }
 
-/// Serves until the last key is forgotten, or until `is_in_place` says that clients find another socket by now.
+/// Why an agent serves no longer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Nothing is left to be held, or clients find another socket by now.
+    Over,
+    /// Some keys are forgotten and others are not: another image of the program goes on, and this one's memory goes.
+    Renew,
+}
+
+/// Serves until keys are forgotten, or until `is_in_place` says that clients find another socket by now.
 pub fn serve(
     env: Arc<Env>,
     listener: &UnixListener,
-    keyring: Arc<Keyring>,
+    keyring: &Arc<Keyring>,
     is_in_place: &dyn Fn() -> bool,
-) -> io::Result<()> {
+) -> io::Result<End> {
     listener.set_nonblocking(true)?;
     let most = CONNECTIONS_MAX.min(mem::raise_open_files(4 * CONNECTIONS_MAX as u64) / 4);
     let (waker, woken) = UnixStream::pair()?;
@@ -135,13 +145,16 @@ pub fn serve(
         let left = keyring.expire();
         let has_waited = Machine.awake() > hall.began + FIRST_KEYS;
         if (left.is_none() && (has_waited || keyring.had_any())) || !is_in_place() {
-            return Ok(());
+            return Ok(End::Over);
+        }
+        if left.is_some() && keyring.has_forgotten() {
+            return Ok(End::Renew);
         }
         hall.wait(listener, &woken, left.unwrap_or(FIRST_KEYS))?;
         while let Ok(back) = returned.try_recv() {
             match back {
                 Back::Connection(connection) => hall.connections.push(connection),
-                Back::End => return Ok(()),
+                Back::End => return Ok(End::Over),
             }
         }
         hall.accept(listener);
@@ -155,6 +168,42 @@ pub fn serve(
             let _ = queue.send(Job { connection });
         }
         hall.send_away();
+    }
+}
+
+/// Hands everything that is held on to a stream, for the image of the program that goes on.
+pub fn hand_on(keyring: &Keyring, stream: &UnixStream) -> io::Result<()> {
+    // What does not fit into the stream's buffer is an error: nobody reads yet.
+    stream.set_nonblocking(true)?;
+    keyring.each(|hold, terminal| {
+        let request = Request::Hold(hold);
+        let files: Vec<&OwnedFd> = terminal.iter().collect();
+        client::send(stream, &request, &files)
+    })
+}
+
+/// Takes what was handed on.
+pub fn take_over(env: &Env, keyring: &Keyring, stream: UnixStream) -> io::Result<()> {
+    let mut connection = Connection::new(stream, 0);
+    loop {
+        match connection.read() {
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(()),
+            Err(error) => return Err(error),
+        }
+        let mut files = std::mem::take(&mut connection.files).into_iter();
+        let handed = connection.is_large().then(|| files.next()).flatten();
+        let max = usize::try_from(ENTRY_MAX_BYTES).unwrap_or(usize::MAX);
+        let handed = handed
+            .map(|file| socket::read_sealed(file, max))
+            .transpose()?;
+        let request = Request::parse(connection.frame(), handed.as_ref().map(Secret::expose));
+        let Some(Request::Hold(hold)) = request else {
+            return Err(io::ErrorKind::InvalidData.into());
+        };
+        let asker = Asker::handed(env, files.next(), hold.pinentry);
+        keyring.answer(&Request::Hold(hold), asker, 0);
+        connection = Connection::new(connection.stream, 0);
     }
 }
 

@@ -37,6 +37,11 @@ impl Asker {
         }
     }
 
+    /// The terminal, to be handed on.
+    pub fn terminal(&self) -> Option<OwnedFd> {
+        Some(self.terminal.as_ref()?.handle().ok()?.into())
+    }
+
     /// Asks for consent; why there is none, as the end of a sentence.
     pub fn consent(&self, question: &str) -> Result<(), String> {
         let asked = match (&self.pinentry, &self.terminal) {

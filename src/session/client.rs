@@ -5,6 +5,7 @@ use std::io;
 use std::io::Read;
 use std::io::Write;
 use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixListener;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::path::PathBuf;
@@ -33,6 +34,7 @@ use crate::store::keeper::Keeper;
 use crate::store::keeper::Look;
 use crate::store::keeper::Unopened;
 use crate::sys::Env;
+use crate::sys::fs::Lock;
 use crate::sys::process;
 use crate::sys::socket;
 use crate::sys::socket::Private;
@@ -235,14 +237,23 @@ impl Line {
     }
 }
 
-/// One request and its answer's frame, without its length.
-fn ask(mut stream: &UnixStream, request: &Request<'_>, files: &[&OwnedFd]) -> io::Result<Secret> {
+/// Sends a request, what is large in it as a file.
+pub(super) fn send(
+    mut stream: &UnixStream,
+    request: &Request<'_>,
+    files: &[&OwnedFd],
+) -> io::Result<()> {
     let large = request.last().filter(|last| last.len() > INLINE_MAX_BYTES);
     let handed = large.map(socket::sealed).transpose()?;
     let frame = request.frame(handed.is_some());
     let files: Vec<&OwnedFd> = handed.iter().chain(files.iter().copied()).collect();
     socket::send(stream, frame.head.expose(), &files)?;
-    stream.write_all(frame.tail)?;
+    stream.write_all(frame.tail)
+}
+
+/// One request and its answer's frame, without its length.
+fn ask(mut stream: &UnixStream, request: &Request<'_>, files: &[&OwnedFd]) -> io::Result<Secret> {
+    send(stream, request, files)?;
     let mut length = [0; LENGTH_BYTES];
     stream.read_exact(&mut length)?;
     let length = usize::try_from(u32::from_be_bytes(length)).unwrap_or(usize::MAX);
@@ -352,30 +363,60 @@ impl Keeper for Agent {
 /// there already.
 pub fn bind(folder: &Path) -> io::Result<Option<Bound>> {
     let private = Private::make(folder)?;
-    let lock = crate::sys::fs::Lock::try_acquire(&folder.join("agent.lock"));
+    let lock = Lock::try_acquire(&folder.join("agent.lock"));
     let Some(lock) = lock.map_err(|error| error.source)? else {
         return Ok(None);
     };
     let listener = private.bind(SOCKET)?;
-    let inode = private.inode(SOCKET);
-    Ok(Some(Bound {
-        listener,
-        private,
-        inode,
-        _lock: lock,
-    }))
+    Ok(Some(Bound::new(private, listener, lock)))
 }
 
 /// A bound socket; removed when dropped, unless it is another's by then.
 pub struct Bound {
     /// Where clients knock.
-    pub listener: std::os::unix::net::UnixListener,
+    pub listener: UnixListener,
     private: Private,
     inode: Option<u64>,
-    _lock: crate::sys::fs::Lock,
+    lock: Lock,
 }
 
 impl Bound {
+    fn new(private: Private, listener: UnixListener, lock: Lock) -> Self {
+        Self {
+            inode: private.inode(SOCKET),
+            listener,
+            private,
+            lock,
+        }
+    }
+
+    /// What an earlier image of this process has left in the three streams: held keys, socket and lock.
+    pub fn inherited(folder: &Path) -> io::Result<(Self, UnixStream)> {
+        let [keys, listener, lock] = process::take_streams()?;
+        let private = Private::open(folder)?;
+        let bound = Self::new(private, listener.into(), Lock::inherited(lock.into()));
+        Ok((bound, keys.into()))
+    }
+
+    /// Becomes another image of this program, which goes on with what `keys` hands on. Returns only if that failed.
+    pub fn renew(&self, env: &Env, folder: &Path, keys: UnixStream) -> io::Error {
+        let streams = || -> io::Result<[OwnedFd; 3]> {
+            let listener = self.listener.try_clone()?.into();
+            Ok([keys.into(), listener, self.lock.handle()?])
+        };
+        match streams() {
+            Ok(streams) => {
+                let args = [
+                    OsStr::new(AGENT_VERB),
+                    folder.as_os_str(),
+                    OsStr::new("--renewed"),
+                ];
+                process::renew(&args, &env.vars, streams)
+            }
+            Err(error) => error,
+        }
+    }
+
     /// Whether clients still find this socket.
     pub fn is_in_place(&self) -> bool {
         self.inode.is_some() && self.private.inode(SOCKET) == self.inode

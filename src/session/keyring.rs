@@ -2,6 +2,8 @@
 //!
 //! Lives here: the time limits, and the answer to each request. Never here: a socket or a thread. The clock is given.
 
+use std::io;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -60,15 +62,6 @@ struct Lease {
 }
 
 impl Lease {
-    fn begin(limits: Limits, now: Duration) -> Self {
-        let used = Mutex::new(now);
-        Self {
-            limits,
-            began: now,
-            used,
-        }
-    }
-
     /// What is left of both limits; `None` once either is over.
     fn left(&self, now: Duration) -> Option<Limits> {
         let left = |limit: Duration, since: Duration| {
@@ -88,8 +81,12 @@ pub struct Held {
     path: String,
     /// On pages that are locked, as far as the limit allows.
     keys: Box<KeyFile>,
+    /// The key file's plaintext, locked like them: for the agent that takes over.
+    plain: Secret,
+    format: String,
     is_locked: bool,
     uses: PathBuf,
+    pinentry: String,
     asker: Asker,
     lease: Lease,
 }
@@ -101,6 +98,7 @@ pub struct Keyring {
     slept: Duration,
     held: Mutex<Vec<Arc<Held>>>,
     had_any: AtomicBool,
+    has_forgotten: AtomicBool,
 }
 
 /// The answer to a request.
@@ -151,12 +149,44 @@ impl Keyring {
             slept,
             held: Mutex::default(),
             had_any: AtomicBool::new(false),
+            has_forgotten: AtomicBool::new(false),
         }
     }
 
     /// Whether keys have ever been on it.
     pub fn had_any(&self) -> bool {
         self.had_any.load(Ordering::SeqCst)
+    }
+
+    /// Whether some of the keys have been forgotten: copies of them may still lie in this process's memory.
+    pub fn has_forgotten(&self) -> bool {
+        self.has_forgotten.load(Ordering::SeqCst)
+    }
+
+    /// Hands on everything that is held, with the time that has passed, and the terminal to ask on.
+    pub fn each(
+        &self,
+        mut hand_on: impl FnMut(Hold<'_>, Option<OwnedFd>) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let now = self.clock.passed();
+        for one in &*lock(&self.held) {
+            let limits = one.lease.limits;
+            let used = *lock(&one.lease.used);
+            let hold = Hold {
+                format: one.format.as_bytes(),
+                member: &one.keys.member,
+                path: &one.path,
+                uses: one.uses.to_str().unwrap_or_default(),
+                idle: limits.idle.as_secs(),
+                most: limits.most.as_secs(),
+                unused: now.saturating_sub(used).as_secs(),
+                passed: now.saturating_sub(one.lease.began).as_secs(),
+                pinentry: &one.pinentry,
+                keys: one.plain.expose(),
+            };
+            hand_on(hold, one.asker.terminal())?;
+        }
+        Ok(())
     }
 
     /// Forgets everything.
@@ -172,7 +202,11 @@ impl Keyring {
         if slept > self.slept + SLEPT {
             held.clear();
         }
+        let before = held.len();
         held.retain(|one| one.lease.left(now).is_some());
+        if held.len() < before {
+            self.has_forgotten.store(true, Ordering::SeqCst);
+        }
         let left = held.iter().filter_map(|one| one.lease.left(now));
         left.map(|left| left.idle.min(left.most)).min()
     }
@@ -230,7 +264,10 @@ impl Keyring {
             Ok(parsed) => parsed,
             Err(refusal) => return Answer::Refused(refusal),
         };
-        let is_locked = mem::lock(std::slice::from_ref(&*keys)) & mem::lock(&keys.past);
+        let plain = Secret::copy_of(hold.keys);
+        let is_locked = mem::lock(std::slice::from_ref(&*keys))
+            & mem::lock(&keys.past)
+            & mem::lock(plain.expose());
         let now = self.clock.passed();
         let limits = Limits {
             idle: Duration::from_secs(hold.idle),
@@ -240,15 +277,23 @@ impl Keyring {
             key: epoch.key(),
             path: hold.path.to_owned(),
             keys,
+            plain,
+            format: epoch.to_text(),
             is_locked,
             uses: PathBuf::from(hold.uses),
+            pinentry: hold.pinentry.to_owned(),
             asker,
-            lease: Lease::begin(limits, now),
+            lease: Lease {
+                limits,
+                began: now.saturating_sub(Duration::from_secs(hold.passed)),
+                used: Mutex::new(now.saturating_sub(Duration::from_secs(hold.unused))),
+            },
         };
         let mut held = lock(&self.held);
         held.retain(|one| one.key != new.key);
         if held.len() >= STORES_MAX {
             held.remove(0);
+            self.has_forgotten.store(true, Ordering::SeqCst);
         }
         held.push(Arc::new(new));
         self.had_any.store(true, Ordering::SeqCst);
@@ -325,7 +370,7 @@ fn consider(
 
 impl Question {
     /// Asks, and answers what was waiting.
-    pub fn ask(self: Box<Self>) -> Answer {
+    pub fn ask(self) -> Answer {
         let question = consent_question(&self.entry, &self.purpose, &self.program);
         match self.held.asker.consent(&question) {
             Ok(()) => self.granted(),

@@ -108,6 +108,8 @@ pub fn hold(env: &Env, store: &Store, opened: &Opened, terms: &Terms) -> Result<
         uses,
         idle: terms.idle.as_secs(),
         most: terms.most.as_secs(),
+        unused: 0,
+        passed: 0,
         pinentry: terms.pinentry.as_deref().unwrap_or_default(),
         keys: plain.expose(),
     };

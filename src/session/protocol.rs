@@ -81,6 +81,10 @@ pub struct Hold<'a> {
     pub idle: u64,
     /// After how many seconds they are forgotten in any case.
     pub most: u64,
+    /// How many seconds of disuse have passed already: where one agent takes over from another.
+    pub unused: u64,
+    /// How many seconds have passed in all.
+    pub passed: u64,
     /// The program that asks questions; empty for the terminal.
     pub pinentry: &'a str,
     /// The opened key file.
@@ -213,6 +217,7 @@ impl<'a> Request<'a> {
             Self::Holds { store } => build(3, &[store.as_bytes()], None, false),
             Self::Hold(hold) => {
                 let (idle, most) = (hold.idle.to_be_bytes(), hold.most.to_be_bytes());
+                let (unused, passed) = (hold.unused.to_be_bytes(), hold.passed.to_be_bytes());
                 let fields = [
                     hold.format,
                     hold.member.as_bytes(),
@@ -220,6 +225,8 @@ impl<'a> Request<'a> {
                     hold.uses.as_bytes(),
                     &idle,
                     &most,
+                    &unused,
+                    &passed,
                     hold.pinentry.as_bytes(),
                 ];
                 build(4, &fields, Some(hold.keys), is_handed)
@@ -272,6 +279,8 @@ impl<'a> Request<'a> {
                 uses: fields.text()?,
                 idle: fields.number()?,
                 most: fields.number()?,
+                unused: fields.number()?,
+                passed: fields.number()?,
                 pinentry: fields.text()?,
                 keys: fields.last()?,
             }),

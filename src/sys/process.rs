@@ -9,12 +9,14 @@
 #![allow(clippy::disallowed_methods, reason = "the home of starting programs")]
 
 use std::ffi::OsStr;
+use std::ffi::OsString;
 use std::fs::File;
 use std::io;
 use std::io::BufRead;
 use std::io::BufReader;
 use std::io::Read;
 use std::io::Write;
+use std::os::fd::OwnedFd;
 #[cfg(target_os = "linux")]
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
@@ -272,6 +274,36 @@ pub fn become_daemon() -> io::Result<()> {
     Ok(())
 }
 
+/// Becomes another image of this program, with these three streams: same process, fresh memory. Returns only if that failed.
+#[cfg(target_os = "linux")]
+pub fn renew(
+    args: &[&OsStr],
+    variables: &[(OsString, OsString)],
+    [first, second, third]: [OwnedFd; 3],
+) -> io::Error {
+    // By this name it is found even if another version was installed meanwhile.
+    Command::new("/proc/self/exe")
+        .args(args)
+        .env_clear()
+        .envs(variables.iter().cloned())
+        .stdin(first)
+        .stdout(second)
+        .stderr(third)
+        .exec()
+}
+
+/// Takes the three streams over, as descriptors of their own, and lets go of them.
+#[cfg(target_os = "linux")]
+pub fn take_streams() -> io::Result<[OwnedFd; 3]> {
+    let taken = [
+        rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3)?,
+        rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdout(), 3)?,
+        rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stderr(), 3)?,
+    ];
+    close_streams()?;
+    Ok(taken)
+}
+
 /// Lets go of the three streams: whoever waits for their end waits no longer.
 pub fn close_streams() -> io::Result<()> {
     let nothing = File::options().read(true).write(true).open("/dev/null")?;
@@ -468,7 +500,7 @@ impl Program {
             pid: rustix::process::getpid().as_raw_nonzero().get(),
             name: "vault".to_owned(),
             parent: parent
-                .and_then(|pid| stat_of(pid))
+                .and_then(stat_of)
                 .map_or_else(unknown, |(name, _)| name),
         }
     }

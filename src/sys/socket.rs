@@ -43,6 +43,9 @@ const SEALS: SealFlags = SealFlags::WRITE
     .union(SealFlags::SHRINK)
     .union(SealFlags::GROW);
 
+/// What others than the owner may do.
+const OTHERS: Mode = Mode::RWXG.union(Mode::RWXO);
+
 /// A folder that belongs to this user and that nobody else can enter.
 pub struct Private {
     fd: OwnedFd,
@@ -55,7 +58,7 @@ impl Private {
         let fd = rustix::fs::open(path, flags, Mode::empty())?;
         let stat = rustix::fs::fstat(&fd)?;
         let is_ours = stat.st_uid == rustix::process::geteuid().as_raw();
-        if is_ours && stat.st_mode & 0o077 == 0 {
+        if is_ours && Mode::from_raw_mode(stat.st_mode) & OTHERS == Mode::empty() {
             Ok(Self { fd })
         } else {
             let text = "it is not this user's own, closed to all others";

@@ -257,7 +257,7 @@ fn one_agent_holds_several_stores() {
     agency.show_identity();
     let init = [
         "--store",
-        "other",
+        "./other",
         "init",
         "--no-passphrase",
         "--no-recovery",

@@ -283,6 +283,9 @@ impl World {
 
 impl Drop for World {
     fn drop(&mut self) {
+        if self.state().join("run/agent.sock").exists() {
+            let _ = self.vault(&["lock"]).run();
+        }
         if !std::thread::panicking() {
             self.check_canary();
         }

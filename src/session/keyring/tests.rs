@@ -29,7 +29,7 @@ impl Ticks for Fake {
     }
 
     fn awake(&self) -> Duration {
-        *lock(&self.passed) - *lock(&self.slept)
+        lock(&self.passed).saturating_sub(*lock(&self.slept))
     }
 }
 
@@ -84,6 +84,8 @@ impl World {
             uses: self.uses.path().to_str().unwrap(),
             idle: 60,
             most: 300,
+            unused: 0,
+            passed: 0,
             pinentry: "",
             keys: &plain,
         };
@@ -172,8 +174,33 @@ fn several_stores_are_held_and_forgotten_each_by_itself() {
         .collect();
     assert_eq!(left, [(30, 270), (60, 300)]);
     world.clock.pass(30);
+    assert!(!world.keyring.has_forgotten());
     assert!(!world.is_held());
     assert_eq!(world.keyring.expire(), Some(Duration::from_secs(30)));
+    assert!(world.keyring.has_forgotten());
+}
+
+#[test]
+fn another_keyring_takes_over_with_the_time_that_has_passed() {
+    let world = World::new();
+    world.clock.pass(20);
+    let entry = world.entry("");
+    assert!(matches!(world.open(&entry, false), Answer::Document(_)));
+    world.clock.pass(10);
+    let next = World::new();
+    next.clock.pass(70);
+    assert_eq!(next.keyring.expire(), None);
+    world
+        .keyring
+        .each(|hold, _| {
+            assert_eq!((hold.unused, hold.passed), (10, 30));
+            assert!(matches!(next.answer(&Request::Hold(hold)), Answer::Done(_)));
+            Ok(())
+        })
+        .unwrap();
+    assert_eq!(next.keyring.expire(), Some(Duration::from_secs(50)));
+    next.clock.pass(50);
+    assert_eq!(next.keyring.expire(), None);
 }
 
 #[test]

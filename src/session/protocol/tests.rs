@@ -7,7 +7,9 @@ fn whole(frame: &Frame<'_>) -> Vec<u8> {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    let letter = |digit: u8| char::from_digit(u32::from(digit), 16).unwrap();
+    digits.map(letter).collect()
 }
 
 fn open(ciphertext: &[u8]) -> Open<'_> {
@@ -28,6 +30,8 @@ fn requests() -> Vec<(Request<'static>, &'static str)> {
         uses: "/u",
         idle: 900,
         most: 28_800,
+        unused: 1,
+        passed: 2,
         pinentry: "",
         keys: b"k",
     };
@@ -44,8 +48,8 @@ fn requests() -> Vec<(Request<'static>, &'static str)> {
         (Request::Holds { store }, "0000000b0103000000057320312077"),
         (
             Request::Hold(hold),
-            "0000003901040000000166000000016d000000022f70000000022f7500000008000000\
-             000000038400000008000000000000708000000000000000016b",
+            "0000005101040000000166000000016d000000022f70000000022f7500000008000000\
+             000000038400000008000000000000708000000008000000000000000100000008000000000000000200000000000000016b",
         ),
         (
             Request::Open(open(b"c")),

@@ -51,6 +51,16 @@ impl Lock {
         }
     }
 
+    /// A lock that this process has from another image of itself.
+    pub fn inherited(file: File) -> Self {
+        Self(file)
+    }
+
+    /// A handle to the lock, which is held as long as any of them is open.
+    pub fn handle(&self) -> io::Result<std::os::fd::OwnedFd> {
+        Ok(self.0.try_clone()?.into())
+    }
+
     /// Takes the lock if it is free.
     pub fn try_acquire(path: &Path) -> Result<Option<Self>> {
         let err = |e| fail("lock", path, e);
