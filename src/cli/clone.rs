@@ -168,9 +168,8 @@ fn ask_to_add(cx: &mut Context, recipient: &str) {
     cx.ui.line(recipient);
     let member = super::init::default_member();
     cx.ui
-        .say("no key of the store fits this machine yet; its public key is above");
+        .say("no key of the store fits this machine yet; its public key is on stdout");
     cx.ui.say(&format!(
-        "on a machine that opens the store: vault members add {member} '{recipient}' && vault sync"
+        "add it on a machine that opens the store, with \"vault members add {member} '{recipient}'\" and \"vault sync\"; then sync here"
     ));
-    cx.ui.say("then here: vault sync");
 }

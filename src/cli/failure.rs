@@ -166,7 +166,7 @@ impl From<sync::Error> for Failure {
                 let words = epoch.fingerprint();
                 Self::new(REFUSED, text)
                     .hint(format!("the new fingerprint is {words}: compare it with \"vault status\" on the device that made it"))
-                    .hint("if it is the same there: vault trust WORDS")
+                    .hint("if it is the same there, accept it with \"vault trust WORDS\"")
             }
             Error::Rewound { head: Some(head), .. } => Self::new(REFUSED, text)
                 .hint(format!("if it was you: vault sync --accept-rewrite {head}")),

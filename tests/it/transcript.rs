@@ -504,7 +504,7 @@ const READING: [&str; 12] = [
 ];
 
 /// Examples that are not run here, by a part of the line, and why.
-const NOT_RUN: [(&str, &str); 10] = [
+const NOT_RUN: [(&str, &str); 14] = [
     (
         "9c56cc51b3",
         "the id of a commit is another each time; restore's transcript has revisions",
@@ -532,6 +532,22 @@ const NOT_RUN: [(&str, &str); 10] = [
     (
         "vault allow",
         "it asks on a terminal; its transcript runs it",
+    ),
+    (
+        "vault sync",
+        "there is no remote; sync's transcript has one",
+    ),
+    (
+        "vault clone",
+        "there is no such host; clone's transcript has a folder",
+    ),
+    (
+        "vault remote remove",
+        "nothing was added before it; remote's transcript does both",
+    ),
+    (
+        "vault accept 0123456789",
+        "no commit was made by hand; accept's transcript has one",
     ),
 ];
 
