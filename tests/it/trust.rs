@@ -241,6 +241,26 @@ fn a_pull_by_git_is_noticed_and_then_trusted() {
 }
 
 #[test]
+fn work_survives_a_branch_that_git_has_set_to_the_new_epoch() {
+    let team = Team::new();
+    team.c.add("mine", secret("mine"));
+    team.c.add("one", secret("one of c"));
+    let words = team.expel_b();
+    let remote = team.remote.to_str().unwrap();
+    team.c.git(&["fetch", "-q", remote, "main"]);
+    team.c.git(&["reset", "-q", "--hard", "FETCH_HEAD"]);
+    let _ = trust(&team.c, &words)
+        .ok()
+        .says("carried over: mine")
+        .says("carried over: one");
+    gives(&team.c, "mine", "mine");
+    gives(&team.c, "one", "one of c");
+    team.c.vault(&["doctor", "--repair"]).run().ok();
+    sound(&team.c);
+    sync(&team.c).ok();
+}
+
+#[test]
 fn a_store_that_is_copied_about_is_trusted_by_its_files() {
     let a = World::with_plain_store();
     a.add("one", secret("one"));
