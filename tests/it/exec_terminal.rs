@@ -48,8 +48,10 @@ fn shell(world: &World) -> Pty {
         &["--norc", "--noprofile", "--noediting", "-i"],
     );
     pty.expect("prompt> ", SOON);
+    let folder = std::path::Path::new(VAULT).parent().unwrap();
     pty.send(&format!(
-        "vault() {{ command '{VAULT}' \"$@\"; }}; stty -a > before\r"
+        "PATH='{}':$PATH; stty -a > before\r",
+        folder.display()
     ));
     pty.expect("prompt> ", SOON);
     pty
