@@ -68,3 +68,4 @@ for message in 0101 0102 0103000000057320312077 \
 	010c 010600000001680000000162 010a0000000103; do
 	printf '%s' "$message" | xxd -r -p | seed agent_message
 done
+printf 'hunter2!\nabab\nline of it\n---\nhunthunter2!2 ababab aHVudGVyMiE= 68756e7465723221 hunter2%%21 line of it\r\n' | seed mask
