@@ -60,3 +60,6 @@ for time in 2027-02-20 90d 1y 12h never 2027-02-20T12:00:00+01:00 P1Y2M '1 year 
 	printf '%s' "$time" | seed expiry
 done
 printf 'default_store = "work"\nclipboard_seconds = 45\n[stores.work]\npath = "~/work"\n' | seed config
+printf 'ref: refs/heads/main\tHEAD\n12ab\tHEAD\n' | seed remote_head
+printf 'f/ci.sync-conflict-20261122-191200-ABCDEF1' | seed copied_from
+printf 'ci (conflicted copy 2026-11-22)' | seed copied_from

@@ -40,3 +40,7 @@ pub use round::run;
 pub use verify::check;
 pub use verify::revisions;
 pub use verify::verify;
+
+#[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "tests make and read files")]
+mod tests;
