@@ -69,3 +69,6 @@ for message in 0101 0102 0103000000057320312077 \
 	printf '%s' "$message" | xxd -r -p | seed agent_message
 done
 printf 'hunter2!\nabab\nline of it\n---\nhunthunter2!2 ababab aHVudGVyMiE= 68756e7465723221 hunter2%%21 line of it\r\n' | seed mask
+printf 'ref: refs/heads/main\tHEAD\n12ab\tHEAD\n' | seed remote_head
+printf 'f/ci.sync-conflict-20261122-191200-ABCDEF1' | seed copied_from
+printf 'ci (conflicted copy 2026-11-22)' | seed copied_from

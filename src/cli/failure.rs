@@ -159,7 +159,7 @@ impl From<sync::Error> for Failure {
                 .hint("make one here with: vault init; then: vault remote add URL; vault sync"),
             Error::UnknownRemote(_) => Self::failed(text).hint("the remotes: vault remote show"),
             Error::SeveralRemotes(_) => Self::failed(text).hint("say which: vault sync REMOTE"),
-            Error::Dangerous(_) => {
+            Error::Dangerous(_) | Error::Store(store::Error::Git(git::Error::Unusual { .. })) => {
                 Self::new(REFUSED, text).hint("take it out by hand, then try again")
             }
             Error::OtherEpoch { epoch, .. } => {
@@ -180,9 +180,6 @@ impl From<sync::Error> for Failure {
             }
             Error::Store(store::Error::Refused(_)) => {
                 Self::new(REFUSED, text).hint("nothing was followed, the store is as it was")
-            }
-            Error::Store(store::Error::Git(git::Error::Unusual { .. })) => {
-                Self::new(REFUSED, text).hint("take it out by hand, then try again")
             }
             Error::Store(store::Error::Git(git::Error::Git { .. })) => {
                 Self::failed(text).hint("nothing was lost; try again: vault sync")

@@ -73,6 +73,7 @@ impl Repo {
     }
 
     /// The same repository, reading from the packs of a quarantine as well.
+    #[must_use]
     pub fn with(&self, quarantine: &Quarantine) -> Self {
         Self {
             store: self.store.clone(),

@@ -82,8 +82,7 @@ impl Store {
     /// sealed commit below it.
     pub fn writer_over<'s>(
         &'s self,
-        keeper: &'s dyn Keeper,
-        now: Timestamp,
+        (keeper, now): (&'s dyn Keeper, Timestamp),
         author: impl FnOnce() -> Author,
         (head, base): (&Head, Id),
         on_wait: impl FnOnce(),

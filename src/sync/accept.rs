@@ -212,8 +212,7 @@ pub fn adopt(
     let on_wait = || (tools.on_wait)();
     let mut writer = match &proposal.place {
         Where::Here(head) => store.writer_over(
-            keeper,
-            tools.now,
+            (keeper, tools.now),
             tools.author,
             (head, proposal.base),
             on_wait,

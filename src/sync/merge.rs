@@ -17,6 +17,10 @@ const COMPONENT_MAX_BYTES: usize = 200;
 
 /// What two values of an entry become.
 #[derive(Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "one at a time, and taken apart at once"
+)]
 pub enum Merged {
     /// They say the same: ours stays, or theirs is taken as it is.
     Same {

@@ -42,3 +42,7 @@ pub use round::run;
 pub use verify::check;
 pub use verify::revisions;
 pub use verify::verify;
+
+#[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "tests make and read files")]
+mod tests;

@@ -140,7 +140,7 @@ impl Change {
 
     /// Whether it starts an editor, which is not to meet the fault in vault's stead: then vault's first thread alone meets it.
     fn starts_another(&self) -> bool {
-        self.args[0] == "edit"
+        ["edit", "sync"].contains(&self.args[0])
     }
 }
 
@@ -255,6 +255,54 @@ fn a_large_new_epoch_survives_faults() {
     survives_in(&change, &World::with_store());
 }
 
+#[test]
+fn sync_survives_a_fault_at_every_call() {
+    let world = World::with_store();
+    for (name, word) in BEFORE {
+        world.add(name, secret(word));
+    }
+    // A remote that another device has changed, and a change of this one: a sync fetches, merges and pushes.
+    let (remote, other) = (world.home().join("remote.git"), world.home().join("other"));
+    let [remote, other] = [&remote, &other].map(|path| path.to_str().unwrap());
+    let bare = ["init", "-q", "--bare", "-b", "main", remote];
+    world.program(tool("git"), &bare).run().ok();
+    world.vault(&["remote", "add", remote]).run().ok();
+    world.vault(&["sync"]).run().ok();
+    world.vault(&["clone", remote, other]).run().ok();
+    let there = |args: &[&str]| world.vault(&[&["-S", other], args].concat());
+    there(&["add", "there"]).stdin(secret("there")).run().ok();
+    there(&["rm", "-f", "f/two"]).run().ok();
+    there(&["tag", TAGGED, "--description", "of both"])
+        .run()
+        .ok();
+    there(&["sync"]).run().ok();
+    world.vault(&["tag", TAGGED, "--tag", "here"]).run().ok();
+    std::fs::remove_dir_all(other).unwrap();
+    forget_all_but(&world.state().join("stores"), &world.store());
+    survives_from(
+        &Change {
+            args: &["sync"],
+            stdin: "",
+            after: &[
+                ("there", Some("there")),
+                ("f/two", None),
+                (TAGGED, Some("one of both")),
+            ],
+        },
+        &world,
+    );
+}
+
+/// Removes what is remembered of other stores than one.
+fn forget_all_but(stores: &Path, store: &Path) {
+    for name in names(stores) {
+        let path = std::fs::read_to_string(stores.join(&name).join("path")).unwrap();
+        if Path::new(&path) != store {
+            std::fs::remove_dir_all(stores.join(name)).unwrap();
+        }
+    }
+}
+
 fn survives(change: &Change) {
     survives_in(change, &World::with_store());
     survives_in(change, &World::with_plain_store());
@@ -278,8 +326,12 @@ fn survives_in(change: &Change, world: &World) {
         let add = ["members", "add", "phone", PHONE];
         world.vault(&add).run().ok();
     }
+    survives_from(change, world);
+}
+
+fn survives_from(change: &Change, world: &World) {
     let lanes: Vec<Lane> = (0..LANES).map(|number| Lane::new(world, number)).collect();
-    let before = before.into_iter();
+    let before = change.before().into_iter();
     let mut new: Content = before.map(|(name, word)| (name, value(&word))).collect();
     if change.renews() {
         new.insert(EPOCH.to_owned(), "1".to_owned());
@@ -363,6 +415,12 @@ impl Lane {
             .collect();
         std::fs::remove_dir_all(stores.join(&made[0])).unwrap();
         std::fs::rename(stores.join(&old), stores.join(&made[0])).unwrap();
+        if lane.world.home().join("remote.git").exists() {
+            // Each lane has a remote of its own.
+            let url = lane.world.home().join("remote.git");
+            let url = url.to_str().unwrap();
+            lane.world.vault(&["remote", "add", url]).run().ok();
+        }
         std::fs::remove_dir_all(&lane.pristine).unwrap();
         copy(&lane.world.home(), &lane.pristine);
         lane
@@ -474,10 +532,32 @@ impl Lane {
             ));
         }
         self.leftovers()?;
+        if change.args[0] == "sync" {
+            self.syncs_again(new)?;
+            return Ok(true);
+        }
         if after_change {
             self.stay_removed(change)?;
         }
         Ok(true)
+    }
+
+    /// A sync that met a fault, done once more, comes to its end: here and at the remote is what should be, and "next".
+    fn syncs_again(&self, new: &Content) -> Result<(), String> {
+        let again = self.world.vault(&["sync"]).run();
+        let mut wanted = new.clone();
+        wanted.insert("next".to_owned(), value("next"));
+        let content = self.content();
+        let head = self.world.git(&["rev-parse", "HEAD"]);
+        let url = self.world.home().join("remote.git");
+        let args = ["-C", url.to_str().unwrap(), "rev-parse", "main"];
+        let there = self.world.program(tool("git"), &args).run().text();
+        if again.code != 0 || content != wanted || head != there {
+            return Err(format!(
+                "sync again: {again:?}; {content:?}; {head} {there}"
+            ));
+        }
+        Ok(())
     }
 
     /// Every entry, read by the program: all secrets by one `exec`, a description by `show` where it matters.
