@@ -533,7 +533,7 @@ impl Lane {
         }
         self.leftovers()?;
         if change.args[0] == "sync" {
-            self.syncs_again(new)?;
+            self.syncs_again(change, new)?;
             return Ok(true);
         }
         if after_change {
@@ -543,11 +543,11 @@ impl Lane {
     }
 
     /// A sync that met a fault, done once more, comes to its end: here and at the remote is what should be, and "next".
-    fn syncs_again(&self, new: &Content) -> Result<(), String> {
+    fn syncs_again(&self, change: &Change, new: &Content) -> Result<(), String> {
         let again = self.world.vault(&["sync"]).run();
         let mut wanted = new.clone();
         wanted.insert("next".to_owned(), value("next"));
-        let content = self.content();
+        let content = self.content(change);
         let head = self.world.git(&["rev-parse", "HEAD"]);
         let url = self.world.home().join("remote.git");
         let args = ["-C", url.to_str().unwrap(), "rev-parse", "main"];
