@@ -67,6 +67,20 @@ row "get, time" "${t[@]}" ms 1.3
 mapfile -t t < <(median true "vault exec -q -e T=$entry -- /bin/true" "$get")
 row "exec of true, 1 entry; floor: get" "${t[@]}" ms 1.5
 
+# The same through the agent: a store behind a passphrase, unlocked once.
+export AGEVAULT_IDENTITY=$work/protected
+agent="vault --store $work/agent"
+AGEVAULT_PASSPHRASE_CMD="echo bench" $agent init --no-recovery --member bench --no-git 2>/dev/null
+AGEVAULT_PASSPHRASE_CMD="echo bench" $agent add $entry <"$work/secret" 2>/dev/null
+AGEVAULT_PASSPHRASE_CMD="echo bench" $agent unlock --for 1h 2>/dev/null
+unset AGEVAULT_IDENTITY
+trap 'vault lock 2>/dev/null; rm -rf "$work"' EXIT
+through="env AGEVAULT_IDENTITY=$work/protected $agent get $entry"
+mapfile -t t < <(median true "$through" "env AGEVAULT_IDENTITY=$identity $get")
+row "get through the agent; floor: get with a plain identity" "${t[@]}" ms 1.2
+for _ in $(seq 1000); do AGEVAULT_PASSPHRASE_CMD=false $through >/dev/null || { echo "asked again" && exit 1; }; done
+echo "| 1,000 gets through the agent, unlocked once | | | no prompt | | |"
+
 ours="vault exec -q" floor_exec="floor-exec $identity $work/few/.vault/keys/bench.age"
 i=0
 for name in $(names 20); do

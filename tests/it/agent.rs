@@ -483,6 +483,26 @@ fn a_pinentry_asks_for_the_passphrase() {
 }
 
 #[test]
+fn a_real_pinentry_asks_on_the_terminal() {
+    let mut agency = Agency::with_passphrase();
+    agency.world.set("AGEVAULT_PASSPHRASE_CMD", "");
+    let pinentry = tool("pinentry-curses");
+    let set = ["config", "set", "pinentry", pinentry.to_str().unwrap()];
+    agency.world.vault(&set).run().ok();
+    let command = pty_process::blocking::Command::new(VAULT)
+        .arg("unlock")
+        .env_clear()
+        .envs(agency.world.vars().iter().cloned())
+        .env("TERM", "xterm")
+        .current_dir(agency.world.home());
+    let mut pty = Pty::spawn(command, (24, 120));
+    pty.expect("Passphrase:", SOON);
+    pty.send("correct-horse\r");
+    pty.expect("unlocked as", SOON);
+    assert!(pty.wait().success());
+}
+
+#[test]
 fn uses_are_recorded_here_and_in_the_agent() {
     let agency = Agency::unlocked();
     let world = &agency.world;

@@ -129,6 +129,13 @@ fn an_expired_key_leaves_the_memory_of_an_agent_that_lives_on() {
     let pid = agency.pid();
     let held = || agency.status()["agent"]["stores"].as_array().unwrap().len();
     soon("the other store is forgotten", || held() == 1);
+    // It goes on as a fresh image; once that answers, it has what is left.
+    let is_fresh = || {
+        let words = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        contains(&words, b"--renewed")
+    };
+    soon("a fresh image", is_fresh);
+    assert_eq!(agency.pid(), pid, "the same process");
     let memory = memory(pid);
     let other = store_key(world, "other", HIDDEN);
     assert!(!contains(&memory, other.as_bytes()));

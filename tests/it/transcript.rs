@@ -462,6 +462,8 @@ fn examples_run() {
         if name == "init" {
             let _ = fs::remove_dir_all(world.store());
             let _ = fs::remove_dir_all(world.state());
+        } else if line == "vault identity new" {
+            fs::remove_file(world.identity()).unwrap();
         } else if line == "vault generate web/forum" {
             let _ = world.vault(&["rm", "-f", "web/forum"]).run().ok();
         } else if line.ends_with("work:github/ci") && name == "cp" {
@@ -478,6 +480,7 @@ fn examples_run() {
         let run = world
             .program("sh", &["-c", &line])
             .stdin(crate::world::secret("typed"))
+            .env("AGEVAULT_AGENT", "on")
             .secret_stderr()
             .run();
         if run.code != 0 {
