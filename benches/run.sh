@@ -64,6 +64,8 @@ vault get $entry >/dev/null
 row "get, instructions" "$(instructions $get)" "$(instructions $get_floor)" instructions 1.4
 mapfile -t t < <(median true "$get" "$get_floor")
 row "get, time" "${t[@]}" ms 1.3
+mapfile -t t < <(median true "vault exec -q -e T=$entry -- /bin/true" "$get")
+row "exec of true, 1 entry; floor: get" "${t[@]}" ms 1.5
 
 ours="vault exec -q" floor_exec="floor-exec $identity $work/few/.vault/keys/bench.age"
 i=0

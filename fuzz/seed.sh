@@ -60,5 +60,6 @@ for time in 2027-02-20 90d 1y 12h never 2027-02-20T12:00:00+01:00 P1Y2M '1 year 
 	printf '%s' "$time" | seed expiry
 done
 printf 'default_store = "work"\nclipboard_seconds = 45\n[stores.work]\npath = "~/work"\n' | seed config
+printf 'hunter2!\nabab\nline of it\n---\nhunthunter2!2 ababab aHVudGVyMiE= 68756e7465723221 hunter2%%21 line of it\r\n' | seed mask
 sed -n '/^```toml$/,/^```$/p' ../store-format/project.md | sed '1d;$d' | seed project
 printf 'export A=agevault://github/ci#username\nB="x\\n\\"y" # note\nC='"'"'1\n2'"'"'\nD = plain # note\n' | seed dotenv

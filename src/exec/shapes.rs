@@ -42,6 +42,11 @@ pub fn shapes(secret: &[u8]) -> Vec<Zeroizing<Vec<u8>>> {
     found.0
 }
 
+/// Whether a secret is long enough to be looked for.
+pub fn is_long_enough(secret: &[u8]) -> bool {
+    trim(secret).len() >= MIN_BYTES
+}
+
 /// Whether a line tells something: long enough, and no mark of PEM, which is in every key.
 fn is_telling(line: &[u8]) -> bool {
     line.len() >= LINE_MIN_BYTES && !line.starts_with(b"-----")

@@ -134,7 +134,7 @@ impl Parent {
             if let Some(ended) = self.reap()? {
                 return Ok(ended);
             }
-            let Some(Source { keyboard, ours }) = &mut self.keys else {
+            let Some(Source { keyboard, ours, .. }) = &mut self.keys else {
                 wait_for(&mut [PollFd::new(&self.watch, PollFlags::IN)], None)?;
                 continue;
             };
@@ -223,11 +223,13 @@ impl Parent {
         Ok(None)
     }
 
-    /// The program's session has stopped: we do, as its job; and go on with it.
+    /// The program's session has stopped: we do, as its job, once its last words are out; and go on with it.
     fn stop(&mut self) {
-        let Some(Source { keyboard, .. }) = self.keys.as_mut().filter(|_| self.has_session) else {
+        let Some(source) = self.keys.as_mut().filter(|_| self.has_session) else {
             return;
         };
+        source.drain();
+        let keyboard = &mut source.keyboard;
         keyboard.leave();
         let _ = rustix::process::kill_current_process_group(Signal::TSTP);
         // Here we are continued, or were not stopped, where nobody could continue us. Its modes are ours before it goes on; if

@@ -48,8 +48,10 @@ fn shell(world: &World) -> Pty {
         &["--norc", "--noprofile", "--noediting", "-i"],
     );
     pty.expect("prompt> ", SOON);
+    let folder = std::path::Path::new(VAULT).parent().unwrap();
     pty.send(&format!(
-        "vault() {{ command '{VAULT}' \"$@\"; }}; stty -a > before\r"
+        "PATH='{}':$PATH; stty -a > before\r",
+        folder.display()
     ));
     pty.expect("prompt> ", SOON);
     pty
@@ -77,7 +79,7 @@ fn three_streams_are_one_terminal_of_the_same_size() {
 #[test]
 fn each_stream_stays_what_it_was() {
     let world = world();
-    let script = "for n in 0 1 2; do test -t $n && printf \"$n \"; done >told; echo \"out $TOKEN\"; echo \"err $TOKEN\" >&2";
+    let script = "s=; for n in 0 1 2; do test -t $n && s=\"$s$n \"; done; printf %s \"$s\" >told; echo \"out $TOKEN\"; echo \"err $TOKEN\" >&2";
     let run = |line: &str| {
         let line = line.replace(
             "VAULT",
@@ -119,16 +121,17 @@ fn keys_echo_at_once_and_a_password_does_not() {
         &[
             "sh",
             "-c",
-            "read name; stty -echo; printf 'password: ' >/dev/tty; read p </dev/tty; echo \"$name ${#p}\"",
+            "printf 'name: '; read name; stty -echo; printf 'password: ' >/dev/tty; read p </dev/tty; echo \"$name ${#p}\"",
         ],
     );
+    pty.expect("name: ", SOON);
     pty.send("CAN");
     pty.expect("CAN", SOON);
     pty.send("\r");
     pty.expect("password: ", SOON);
     pty.send("hidden\r");
     assert!(pty.wait().success());
-    assert_eq!(pty.screen(), "CAN\npassword: CAN 6");
+    assert_eq!(pty.screen(), "name: CAN\npassword: CAN 6");
 }
 
 #[test]
@@ -263,7 +266,9 @@ fn a_program_that_redraws_works() {
     let world = world();
     let mut pty = masked(&world, &[tool("top").to_str().unwrap(), "-d", "0.1"]);
     pty.expect("PID", SOON);
-    pty.expect("PID", SOON);
+    pty.send("h");
+    pty.expect("Help for Interactive", SOON);
+    pty.send("q");
     pty.send("q");
     assert!(pty.wait().success());
 }

@@ -20,6 +20,7 @@ use crate::exec::mask::Masker;
 use crate::exec::mask::Shapes;
 use crate::exec::plan::Assignment;
 use crate::exec::plan::Plan;
+use crate::exec::shapes;
 use crate::exec::shapes::MIN_BYTES;
 use crate::sys::handed;
 use crate::sys::process;
@@ -49,17 +50,17 @@ pub(in crate::cli) fn start(
         return Err(Failure::usage("no program is named").with_code(REFUSED));
     };
     let is_masked = selection.mask || plan.mask;
-    let files = Files::write(cx, &plan.files).map_err(|failure| failure.with_code(REFUSED))?;
     let (stdin, placed) = streams(plan).map_err(|error| {
         Failure::failed(format!("cannot hand a secret over: {error}")).with_code(REFUSED)
     })?;
+    let files = Files::write(cx, &plan.files).map_err(|failure| failure.with_code(REFUSED))?;
     let vars = variables(cx, selection, plan, &files);
     let args: Vec<&OsStr> = args.iter().map(OsString::as_os_str).collect();
     if files.folder.is_none() && !is_masked {
         let error = process::replace_with_input(program, &args, &vars, &cx.limits, stdin);
         return Err(cannot_run(program, &error));
     }
-    let shapes = if is_masked { mask(cx, plan) } else { None };
+    let shapes = if is_masked { mask(cx, plan)? } else { None };
     let job = Job {
         program,
         args: &args,
@@ -147,31 +148,40 @@ impl Files {
     }
 }
 
-/// Standard input, where it is a secret, and the other open files, each at its number.
+/// Standard input, where it is a secret, and the other open files, each at its number. Before anything else is opened, which
+/// might get that number.
 fn streams(plan: &Plan) -> io::Result<(Option<File>, Vec<OwnedFd>)> {
-    let mut stdin = None;
-    let mut others = Vec::new();
-    for one in &plan.streams {
-        let file = handed::in_memory(&one.secret)?;
-        if one.number == 0 {
-            stdin = Some(file);
-        } else {
-            others.push((one.number, file));
-        }
-    }
-    Ok((stdin, handed::place(others)?))
+    let numbered = plan.streams.iter().filter(|one| one.number != 0);
+    let files = numbered
+        .map(|one| Ok((one.number, handed::in_memory(&one.secret)?)))
+        .collect::<io::Result<_>>()?;
+    let placed = handed::place(files)?;
+    let stdin = plan.streams.iter().find(|one| one.number == 0);
+    let stdin = stdin
+        .map(|one| handed::in_memory(&one.secret))
+        .transpose()?;
+    Ok((stdin, placed))
 }
 
-/// What is looked for in the output. A secret that is too short is told.
-fn mask(cx: &Context, plan: &Plan) -> Option<Shapes> {
+/// What is looked for in the output; nothing if all secrets are too short, which is told.
+fn mask(cx: &Context, plan: &Plan) -> Result<Option<Shapes>, Failure> {
+    let mut long = Vec::new();
     for (name, secret) in plan.secrets() {
-        if !secret.is_empty() && secret.as_line().len() < MIN_BYTES {
-            cx.ui.warn(&format!(
+        if shapes::is_long_enough(secret.expose()) {
+            long.push(secret.expose());
+        } else if !secret.is_empty() {
+            let text = format!(
                 "\"{name}\" is too short to be masked: it has fewer than {MIN_BYTES} bytes"
-            ));
+            );
+            cx.ui.warn(&text);
         }
     }
-    Shapes::of(plan.secrets().map(|(_, secret)| secret.expose()))
+    if long.is_empty() {
+        return Ok(None);
+    }
+    let shapes = Shapes::of(long)
+        .ok_or_else(|| Failure::new(REFUSED, "the secrets are too large to be masked"))?;
+    Ok(Some(shapes))
 }
 
 /// A masker as the filter of a stream.

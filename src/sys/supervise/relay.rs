@@ -4,6 +4,9 @@ use std::fs::File;
 use std::io;
 use std::io::Read;
 use std::io::Write;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use rustix::event::PollFd;
@@ -38,6 +41,8 @@ pub(super) struct Relay {
     pub filter: Box<dyn Filter>,
     /// Whether a person looks at it.
     pub is_terminal: bool,
+    /// Whether all that was read has been handed on.
+    pub is_idle: Arc<AtomicBool>,
 }
 
 impl Relay {
@@ -56,6 +61,7 @@ impl Relay {
         let mut buffer = Zeroizing::new(vec![0; BUFFER_BYTES]);
         let mut is_shown = false;
         loop {
+            self.is_idle.store(false, Ordering::SeqCst);
             match self.source.read(&mut buffer) {
                 // A terminal that no program has open any more is an error on Linux.
                 Ok(0) => return Ok(()),
@@ -73,6 +79,7 @@ impl Relay {
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.is_idle.store(true, Ordering::SeqCst);
                     let is_waited_for = self.is_terminal && !is_shown && self.filter.holds();
                     match self.wait(stop, is_waited_for.then_some(PAUSE))? {
                         Waited::More => {}

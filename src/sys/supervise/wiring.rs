@@ -4,6 +4,15 @@ use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
 use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use std::time::Instant;
+
+use rustix::event::PollFd;
+use rustix::event::PollFlags;
+use rustix::event::Timespec;
 
 use crate::sys::Streams;
 use crate::sys::pty;
@@ -31,6 +40,25 @@ pub(super) struct Wiring {
 pub(super) struct Source {
     pub keyboard: Keyboard,
     pub ours: File,
+    /// Whether what was printed there has been handed on.
+    pub is_idle: Arc<AtomicBool>,
+}
+
+/// How long a program's last words may take.
+const DRAIN_MAX: Duration = Duration::from_millis(200);
+
+impl Source {
+    /// Waits until all that the program, which stands still, has printed is handed on.
+    pub(super) fn drain(&self) {
+        let deadline = Instant::now() + DRAIN_MAX;
+        let is_unread = || {
+            let mut file = [PollFd::new(&self.ours, PollFlags::IN)];
+            rustix::event::poll(&mut file, Some(&Timespec::default())).is_ok_and(|count| count > 0)
+        };
+        while (!self.is_idle.load(Ordering::SeqCst) || is_unread()) && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
 }
 
 impl Wiring {
@@ -56,6 +84,7 @@ impl Wiring {
             wiring.keys = Some(Source {
                 keyboard: Keyboard::new(terminal),
                 ours: pair.ours,
+                is_idle: wiring.idleness(),
             });
             wiring.has_session = true;
         } else if ours.stdout {
@@ -87,6 +116,7 @@ impl Wiring {
         Ok(pty::controlling().map(|terminal| Source {
             keyboard: Keyboard::new(terminal),
             ours,
+            is_idle: self.idleness(),
         }))
     }
 
@@ -135,7 +165,16 @@ impl Wiring {
             sink: File::from(sink.try_clone_to_owned()?),
             filter: filters(),
             is_terminal,
+            is_idle: Arc::default(),
         });
         Ok(())
+    }
+
+    /// The word of the relay that was made first.
+    fn idleness(&self) -> Arc<AtomicBool> {
+        self.relays
+            .first()
+            .map(|relay| relay.is_idle.clone())
+            .unwrap_or_default()
     }
 }
