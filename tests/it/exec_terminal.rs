@@ -272,6 +272,7 @@ fn a_program_that_redraws_works() {
     pty.send("h");
     pty.expect("Help for Interactive", SOON);
     pty.send("q");
+    pty.expect("PID", SOON);
     pty.send("q");
     assert!(pty.wait().success());
 }
