@@ -175,11 +175,7 @@ pub fn serve(
 pub fn hand_on(keyring: &Keyring, stream: &UnixStream) -> io::Result<()> {
     // What does not fit into the stream's buffer is an error: nobody reads yet.
     stream.set_nonblocking(true)?;
-    keyring.each(|hold, terminal| {
-        let request = Request::Hold(hold);
-        let files: Vec<&OwnedFd> = terminal.iter().collect();
-        client::send(stream, &request, &files)
-    })
+    keyring.each(|hold| client::send(stream, &Request::Hold(hold)))
 }
 
 /// Takes what was handed on.
@@ -201,7 +197,7 @@ pub fn take_over(env: &Env, keyring: &Keyring, stream: UnixStream) -> io::Result
         let Some(Request::Hold(hold)) = request else {
             return Err(io::ErrorKind::InvalidData.into());
         };
-        let asker = Asker::handed(env, files.next(), hold.pinentry);
+        let asker = Asker::elsewhere(env, hold.terminal, hold.pinentry);
         keyring.answer(&Request::Hold(hold), asker, 0);
         connection = Connection::new(connection.stream, 0);
     }
@@ -387,11 +383,12 @@ impl Office {
         let answer = match Request::parse(frame, handed) {
             None => Answer::NotUnderstood,
             Some(request) => {
-                let pinentry = match &request {
-                    Request::Hold(hold) => hold.pinentry,
-                    _ => "",
+                let asker = match &request {
+                    Request::Hold(hold) => {
+                        Asker::elsewhere(&self.env, hold.terminal, hold.pinentry)
+                    }
+                    _ => Asker::default(),
                 };
-                let asker = Asker::handed(&self.env, files.next(), pinentry);
                 self.keyring.answer(&request, asker, connection.pid)
             }
         };

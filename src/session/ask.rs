@@ -1,7 +1,8 @@
 //! Asking a person for consent: in a pinentry where one is configured, else on a terminal.
 
+use std::ffi::OsString;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 
 use crate::session::pinentry::ANSWER_MAX;
 use crate::session::pinentry::Pinentry;
@@ -13,6 +14,8 @@ use crate::sys::tty::Terminal;
 pub struct Asker {
     pinentry: Option<Pinentry>,
     terminal: Option<Terminal>,
+    /// The path of a terminal, and what kind it is.
+    elsewhere: Option<(PathBuf, Option<OsString>)>,
 }
 
 impl Asker {
@@ -24,27 +27,30 @@ impl Asker {
         Self {
             pinentry: pinentry.map(|program| Pinentry::new(env, program)),
             terminal: Terminal::open(env.var_os("TERM")),
+            elsewhere: None,
         }
     }
 
-    /// The person at a terminal that was handed over, or one whom a pinentry finds; `pinentry` is empty for none.
-    pub fn handed(env: &Env, terminal: Option<OwnedFd>, pinentry: &str) -> Self {
-        let terminal = terminal.and_then(|fd| Terminal::handed(fd, env.var_os("TERM")));
-        let named = || terminal.as_ref().and_then(Terminal::name);
+    /// The person at a terminal of another session, or one whom a pinentry finds there; each may be empty for none. The
+    /// terminal is opened when it is needed.
+    pub fn elsewhere(env: &Env, terminal: &str, pinentry: &str) -> Self {
+        let path = (!terminal.is_empty()).then(|| PathBuf::from(terminal));
+        let term = env.var_os("TERM").map(ToOwned::to_owned);
         Self {
-            pinentry: (!pinentry.is_empty()).then(|| Pinentry::new(env, pinentry).at(named())),
-            terminal,
+            pinentry: (!pinentry.is_empty()).then(|| Pinentry::new(env, pinentry).at(path.clone())),
+            terminal: None,
+            elsewhere: path.map(|path| (path, term)),
         }
-    }
-
-    /// The terminal, to be handed on.
-    pub fn terminal(&self) -> Option<OwnedFd> {
-        Some(self.terminal.as_ref()?.handle().ok()?.into())
     }
 
     /// Asks for consent; why there is none, as the end of a sentence.
     pub fn consent(&self, question: &str) -> Result<(), String> {
-        let asked = match (&self.pinentry, &self.terminal) {
+        let opened = self
+            .elsewhere
+            .as_ref()
+            .and_then(|(path, term)| Terminal::elsewhere(path, term.as_deref()));
+        let terminal = opened.as_ref().or(self.terminal.as_ref());
+        let asked = match (&self.pinentry, terminal) {
             (Some(pinentry), _) => pinentry.confirm(question),
             (None, Some(terminal)) => terminal.confirm_within(question, ANSWER_MAX),
             (None, None) => {

@@ -38,7 +38,6 @@ use crate::sys::fs::Lock;
 use crate::sys::process;
 use crate::sys::socket;
 use crate::sys::socket::Private;
-use crate::sys::tty;
 
 /// The hidden verb that is the agent.
 pub const AGENT_VERB: &str = "agent";
@@ -86,7 +85,7 @@ pub fn folder(env: &Env) -> PathBuf {
 pub fn find(env: &Env, store: &str, purpose: &'static str) -> Found {
     let line = Line::new(env);
     let request = Request::Holds { store };
-    let Ok(answer) = line.call(&request, &[]) else {
+    let Ok(answer) = line.call(&request) else {
         return Found::NoAgent;
     };
     match Reply::parse(answer.expose()) {
@@ -108,9 +107,7 @@ pub fn hold(env: &Env, hold: Hold<'_>) -> io::Result<bool> {
     if line.connect().is_err() {
         start(env)?;
     }
-    let terminal = tty::to_hand_over().filter(|_| !env.is_unattended());
-    let files: Vec<&OwnedFd> = terminal.iter().collect();
-    let answer = line.call(&Request::Hold(hold), &files)?;
+    let answer = line.call(&Request::Hold(hold))?;
     match Reply::parse(answer.expose()) {
         Some(Reply::Done) => Ok(true),
         Some(Reply::DoneUnlocked) => Ok(false),
@@ -124,7 +121,7 @@ pub fn hold(env: &Env, hold: Hold<'_>) -> io::Result<bool> {
 
 /// What the agent holds; none if there is no agent.
 pub fn status(env: &Env) -> Option<Status> {
-    let answer = Line::new(env).call(&Request::Status, &[]).ok()?;
+    let answer = Line::new(env).call(&Request::Status).ok()?;
     match Reply::parse(answer.expose()) {
         Some(Reply::Status(status)) => Some(status),
         _ => None,
@@ -139,7 +136,7 @@ pub fn lock(env: &Env) -> io::Result<bool> {
         Err(error) if is_absent(&error) => return Ok(false),
         Err(error) => return Err(error),
     };
-    ask(&stream, &Request::Lock, &[])?;
+    ask(&stream, &Request::Lock)?;
     // It has ended once the connection has.
     let mut rest = [0; 1];
     match (&stream).read(&mut rest) {
@@ -200,23 +197,23 @@ impl Line {
 
     /// Asks and waits for the answer. Where the connection fails, once more on a new one: the agent closes those that are
     /// silent, and asking twice does no harm.
-    fn call(&self, request: &Request<'_>, files: &[&OwnedFd]) -> io::Result<Secret> {
+    fn call(&self, request: &Request<'_>) -> io::Result<Secret> {
         let free = self
             .free
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .pop();
         if let Some(stream) = free
-            && let Ok(answer) = ask(&stream, request, files)
+            && let Ok(answer) = ask(&stream, request)
         {
             self.keep(stream);
             return Ok(answer);
         }
         let stream = self.connect()?;
-        let answer = match ask(&stream, request, files) {
+        let answer = match ask(&stream, request) {
             Err(error) if error.kind() != io::ErrorKind::WouldBlock => {
                 let stream = self.connect()?;
-                let answer = ask(&stream, request, files)?;
+                let answer = ask(&stream, request)?;
                 self.keep(stream);
                 answer
             }
@@ -238,22 +235,18 @@ impl Line {
 }
 
 /// Sends a request, what is large in it as a file.
-pub(super) fn send(
-    mut stream: &UnixStream,
-    request: &Request<'_>,
-    files: &[&OwnedFd],
-) -> io::Result<()> {
+pub(super) fn send(mut stream: &UnixStream, request: &Request<'_>) -> io::Result<()> {
     let large = request.last().filter(|last| last.len() > INLINE_MAX_BYTES);
     let handed = large.map(socket::sealed).transpose()?;
     let frame = request.frame(handed.is_some());
-    let files: Vec<&OwnedFd> = handed.iter().chain(files.iter().copied()).collect();
+    let files: Vec<&OwnedFd> = handed.iter().collect();
     socket::send(stream, frame.head.expose(), &files)?;
     stream.write_all(frame.tail)
 }
 
 /// One request and its answer's frame, without its length.
-fn ask(mut stream: &UnixStream, request: &Request<'_>, files: &[&OwnedFd]) -> io::Result<Secret> {
-    send(stream, request, files)?;
+fn ask(mut stream: &UnixStream, request: &Request<'_>) -> io::Result<Secret> {
+    send(stream, request)?;
     let mut length = [0; LENGTH_BYTES];
     stream.read_exact(&mut length)?;
     let length = usize::try_from(u32::from_be_bytes(length)).unwrap_or(usize::MAX);
@@ -277,7 +270,7 @@ impl Agent {
     }
 
     fn opened(&self, request: &Request<'_>) -> Result<Document, Unopened> {
-        let answer = self.line.call(request, &[]).map_err(|_| Unopened::Gone)?;
+        let answer = self.line.call(request).map_err(|_| Unopened::Gone)?;
         let (header, size) = match Reply::parse(answer.expose()) {
             Some(Reply::Document { header, body }) => (header.to_owned(), body.len()),
             other => return Err(unopened(other)),
@@ -290,7 +283,7 @@ impl Agent {
     }
 
     fn made(&self, request: &Request<'_>) -> Result<Vec<u8>, store::Error> {
-        let answer = self.line.call(request, &[]);
+        let answer = self.line.call(request);
         let answer = answer.map_err(|_| store::Error::KeeperGone)?;
         match Reply::parse(answer.expose()) {
             Some(Reply::Bytes(bytes)) => Ok(bytes.to_vec()),
@@ -320,7 +313,7 @@ impl Keeper for Agent {
 
     fn look(&self, ciphertext: &[u8]) -> Result<Look, Unopened> {
         let request = Request::Look(self.request(ciphertext, Domain::Entry));
-        let answer = self.line.call(&request, &[]).map_err(|_| Unopened::Gone)?;
+        let answer = self.line.call(&request).map_err(|_| Unopened::Gone)?;
         match Reply::parse(answer.expose()) {
             Some(Reply::Looked { header, size }) => Ok(Look {
                 header: header.to_owned(),

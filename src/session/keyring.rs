@@ -3,7 +3,6 @@
 //! Lives here: the time limits, and the answer to each request. Never here: a socket or a thread. The clock is given.
 
 use std::io;
-use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -87,6 +86,7 @@ pub struct Held {
     is_locked: bool,
     uses: PathBuf,
     pinentry: String,
+    terminal: String,
     asker: Asker,
     lease: Lease,
 }
@@ -163,11 +163,8 @@ impl Keyring {
         self.has_forgotten.load(Ordering::SeqCst)
     }
 
-    /// Hands on everything that is held, with the time that has passed, and the terminal to ask on.
-    pub fn each(
-        &self,
-        mut hand_on: impl FnMut(Hold<'_>, Option<OwnedFd>) -> io::Result<()>,
-    ) -> io::Result<()> {
+    /// Hands on everything that is held, with the time that has passed.
+    pub fn each(&self, mut hand_on: impl FnMut(Hold<'_>) -> io::Result<()>) -> io::Result<()> {
         let now = self.clock.passed();
         for one in &*lock(&self.held) {
             let limits = one.lease.limits;
@@ -182,9 +179,10 @@ impl Keyring {
                 unused: now.saturating_sub(used).as_secs(),
                 passed: now.saturating_sub(one.lease.began).as_secs(),
                 pinentry: &one.pinentry,
+                terminal: &one.terminal,
                 keys: one.plain.expose(),
             };
-            hand_on(hold, one.asker.terminal())?;
+            hand_on(hold)?;
         }
         Ok(())
     }
@@ -282,6 +280,7 @@ impl Keyring {
             is_locked,
             uses: PathBuf::from(hold.uses),
             pinentry: hold.pinentry.to_owned(),
+            terminal: hold.terminal.to_owned(),
             asker,
             lease: Lease {
                 limits,

@@ -17,6 +17,8 @@ use crate::session::client;
 use crate::session::client::Found;
 #[cfg(target_os = "linux")]
 use crate::session::protocol::Hold;
+#[cfg(target_os = "linux")]
+use crate::sys::tty;
 
 /// Minutes without use after which keys are forgotten, unless the configuration says otherwise.
 const IDLE_MINUTES: u64 = 15;
@@ -101,6 +103,8 @@ pub fn hold(env: &Env, store: &Store, opened: &Opened, terms: &Terms) -> Result<
     let Some(plain) = &opened.plain else {
         return Err("the key file was not kept".to_owned());
     };
+    let terminal = tty::name().filter(|_| !env.must_not_ask());
+    let terminal = terminal.and_then(|path| path.into_os_string().into_string().ok());
     let hold = Hold {
         format: format.as_bytes(),
         member: &key.member,
@@ -111,6 +115,7 @@ pub fn hold(env: &Env, store: &Store, opened: &Opened, terms: &Terms) -> Result<
         unused: 0,
         passed: 0,
         pinentry: terms.pinentry.as_deref().unwrap_or_default(),
+        terminal: terminal.as_deref().unwrap_or_default(),
         keys: plain.expose(),
     };
     client::hold(env, hold).map_err(|error| error.to_string())

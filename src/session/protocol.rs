@@ -87,6 +87,9 @@ pub struct Hold<'a> {
     pub passed: u64,
     /// The program that asks questions; empty for the terminal.
     pub pinentry: &'a str,
+    /// The path of the terminal to ask on; empty for none. Not the open terminal: whoever waits for its end would wait for
+    /// the agent's.
+    pub terminal: &'a str,
     /// The opened key file.
     pub keys: &'a [u8],
 }
@@ -228,6 +231,7 @@ impl<'a> Request<'a> {
                     &unused,
                     &passed,
                     hold.pinentry.as_bytes(),
+                    hold.terminal.as_bytes(),
                 ];
                 build(4, &fields, Some(hold.keys), is_handed)
             }
@@ -282,6 +286,7 @@ impl<'a> Request<'a> {
                 unused: fields.number()?,
                 passed: fields.number()?,
                 pinentry: fields.text()?,
+                terminal: fields.text()?,
                 keys: fields.last()?,
             }),
             5 => Self::Open(fields.open()?),

@@ -20,7 +20,6 @@ use std::io::IsTerminal;
 use std::io::Read;
 use std::io::Write;
 use std::os::fd::AsFd;
-use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::path::PathBuf;
@@ -29,6 +28,8 @@ use std::time::Duration;
 use rustix::event::PollFd;
 use rustix::event::PollFlags;
 use rustix::event::Timespec;
+use rustix::fs::Mode;
+use rustix::fs::OFlags;
 use rustix::termios::LocalModes;
 use rustix::termios::OptionalActions;
 use rustix::termios::QueueSelector;
@@ -66,16 +67,13 @@ impl Terminal {
         Some(Self { tty, erases })
     }
 
-    /// A terminal that another process has handed over; `None` if it is none.
-    pub fn handed(fd: OwnedFd, term: Option<&OsStr>) -> Option<Self> {
-        let tty = File::from(fd);
+    /// A terminal of another session, if it is one and this user's own: its path may be another's by now.
+    pub fn elsewhere(path: &Path, term: Option<&OsStr>) -> Option<Self> {
+        let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let tty = File::from(rustix::fs::open(path, flags, Mode::empty()).ok()?);
+        let is_ours = rustix::fs::fstat(&tty).ok()?.st_uid == rustix::process::geteuid().as_raw();
         let erases = term.is_some_and(|term| term != "dumb");
-        tty.is_terminal().then_some(Self { tty, erases })
-    }
-
-    /// Its name in the file system, where that leads to it from another session, too.
-    pub fn name(&self) -> Option<PathBuf> {
-        name_of(&self.tty)
+        (is_ours && tty.is_terminal()).then_some(Self { tty, erases })
     }
 
     /// Another handle to the same terminal, for a picker or a clipboard sequence.
@@ -225,7 +223,8 @@ impl Terminal {
     }
 }
 
-/// The name of the terminal that one of the three streams is.
+/// The path of the terminal that one of the three streams is, for a process of another session: there, `/dev/tty` means
+/// another one.
 pub fn name() -> Option<PathBuf> {
     let streams = [
         rustix::stdio::stdin(),
@@ -233,14 +232,6 @@ pub fn name() -> Option<PathBuf> {
         rustix::stdio::stdout(),
     ];
     streams.into_iter().find_map(name_of)
-}
-
-/// The terminal of this process to hand over: by its own name where that is known, since `/dev/tty` means another one in
-/// another session.
-pub fn to_hand_over() -> Option<OwnedFd> {
-    let flags = rustix::fs::OFlags::RDWR | rustix::fs::OFlags::NOCTTY | rustix::fs::OFlags::CLOEXEC;
-    let path = name().unwrap_or_else(|| PathBuf::from("/dev/tty"));
-    rustix::fs::open(path, flags, rustix::fs::Mode::empty()).ok()
 }
 
 fn name_of(fd: impl AsFd) -> Option<PathBuf> {

@@ -302,7 +302,7 @@ s.connect(sys.argv[1]); s.sendall(bytes([0,0,0,2,1,2])); print(len(s.recv(9)))";
     let told = String::from_utf8_lossy(&asked.stdout).into_owned();
     let why = String::from_utf8_lossy(&asked.stderr).into_owned();
     assert!(
-        told.trim() == "0" || why.contains("Connection reset"),
+        told.trim() == "0" || why.contains("Connection reset") || why.contains("Broken pipe"),
         "{told} {why}"
     );
     fs::set_permissions(agency.folder(), open(0o700)).unwrap();

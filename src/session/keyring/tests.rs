@@ -87,6 +87,7 @@ impl World {
             unused: 0,
             passed: 0,
             pinentry: "",
+            terminal: "",
             keys: &plain,
         };
         self.answer(&Request::Hold(hold))
@@ -192,7 +193,7 @@ fn another_keyring_takes_over_with_the_time_that_has_passed() {
     assert_eq!(next.keyring.expire(), None);
     world
         .keyring
-        .each(|hold, _| {
+        .each(|hold| {
             assert_eq!((hold.unused, hold.passed), (10, 30));
             assert!(matches!(next.answer(&Request::Hold(hold)), Answer::Done(_)));
             Ok(())
