@@ -42,6 +42,13 @@ impl Dice {
     }
 }
 
+/// A folder in RAM where there is one: hundreds of runs would otherwise mostly wait for the disk.
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm")
+        .or_else(|_| tempfile::tempdir())
+        .unwrap()
+}
+
 /// A store and when it is there: each device's clock is a little off.
 struct Device {
     store: Store,
@@ -58,6 +65,7 @@ struct World {
 }
 
 fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(from).unwrap();
     for item in walkdir::WalkDir::new(from) {
         let item = item.unwrap();
         let to = to.join(item.path().strip_prefix(from).unwrap());
@@ -236,10 +244,10 @@ fn change(world: &mut World, dice: &mut Dice, number: usize) -> Option<String> {
 
 #[test]
 fn devices_converge_and_lose_nothing() {
-    let base = tempfile::tempdir().unwrap();
+    let base = folder();
     let keys = first(base.path());
     for run in 1..=RUNS {
-        let root = tempfile::tempdir().unwrap();
+        let root = folder();
         let mut world = World::new(root.path(), copy_keys(&keys), &base.path().join("first"));
         let mut dice = Dice(run.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         let mut written = BTreeSet::new();

@@ -91,6 +91,7 @@ impl Clones {
     }
 }
 
+/// W-120, W-121, W-123.
 #[test]
 fn changes_of_two_devices_meet_without_a_conflict() {
     let clones = Clones::new(2);
@@ -115,6 +116,7 @@ fn changes_of_two_devices_meet_without_a_conflict() {
     assert_eq!(a.git(&["rev-parse", "HEAD"]), b.git(&["rev-parse", "HEAD"]));
 }
 
+/// W-122.
 #[test]
 fn of_two_secrets_the_later_one_keeps_the_name() {
     let clones = Clones::new(2);
@@ -180,6 +182,7 @@ fn a_name_that_another_device_removed_can_be_given_again() {
     }
 }
 
+/// W-124.
 #[test]
 fn names_that_differ_in_case_come_together() {
     let clones = Clones::new(2);
