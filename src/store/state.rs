@@ -338,6 +338,23 @@ impl State {
         Ok(rev_in(&shard, name))
     }
 
+    /// The highest revision seen of every name, for who needs many.
+    pub fn revs(&self) -> Result<BTreeMap<String, u64>, Error> {
+        let mut revs = BTreeMap::new();
+        for shard in 0..=u8::MAX {
+            let text = self.text(&format!("revs/{shard:02x}"))?;
+            for line in text.lines() {
+                let Some((rev, name)) = line.split_once(' ') else {
+                    continue;
+                };
+                let rev = rev.parse().unwrap_or(0);
+                let known: &mut u64 = revs.entry(name.to_owned()).or_default();
+                *known = rev.max(*known);
+            }
+        }
+        Ok(revs)
+    }
+
     /// Remembers revisions; one that is not higher than what is known changes nothing.
     pub fn raise_revs(&self, seen: &[(String, u64)]) -> Result<(), Error> {
         if seen.is_empty() {

@@ -200,8 +200,10 @@ impl Store {
         progress: Progress<'_>,
     ) -> Result<Vec<(Header, Vec<u8>)>, Error> {
         let done = AtomicUsize::new(0);
+        let seen = self.state.revs()?;
         let made = fs::parallel(entries, PARALLEL_FROM, |entry| {
-            let made = self.one_anew(keys, next, entry);
+            let seen = seen.get(entry.name.as_str()).copied().unwrap_or(0);
+            let made = self.one_anew((keys, next), entry, seen);
             progress(done.fetch_add(1, Ordering::Relaxed) + 1, entries.len());
             made
         });
@@ -210,16 +212,15 @@ impl Store {
 
     fn one_anew(
         &self,
-        keys: &KeyFile,
-        next: &KeyFile,
+        (keys, next): (&KeyFile, &KeyFile),
         entry: &Committed,
+        seen: u64,
     ) -> Result<(Header, Vec<u8>), Error> {
         let Committed { name, blob } = entry;
         let bytes = self.ciphertext(name)?;
         if blob.is_some() && Some(Repo::blob_id(&bytes)?) != *blob {
             return Err(Error::Diverged(vec![layout::path_of(name)]));
         }
-        let seen = self.state.rev(name.as_str())?;
         let (document, header) = Self::opened(keys, name, &bytes)?;
         Self::check_rev(name, header.rev, seen)?;
         let file = next.make(&document.header, &document.body, Domain::Entry)?;

@@ -14,9 +14,12 @@ use crate::git::index::Edit;
 use crate::git::index::Stat;
 use crate::git::object::Id;
 use crate::git::repo::Repo;
+use crate::sys::fs::parallel;
 
 /// The most bytes of an index: some millions of entries.
 const INDEX_MAX_BYTES: u64 = 1024 * 1024 * 1024;
+/// From this many files on, looking at them is shared among the cores.
+const PARALLEL_FROM: usize = 64;
 /// The most bytes of a file that is compared with its blob; git compares larger ones itself.
 const FILE_MAX_BYTES: u64 = 128 * 1024 * 1024;
 
@@ -29,13 +32,13 @@ impl Repo {
             .iter()
             .map(|(path, id)| (path.as_str(), *id))
             .collect();
-        let mut edits = Vec::with_capacity(changes.len());
-        for (path, id) in changes {
-            let to = id
-                .map(|id| Ok((id, self.stat_if_equal(path, id)?)))
-                .transpose()?;
-            edits.push(Edit { path, to });
-        }
+        let changes: Vec<_> = changes.into_iter().collect();
+        let edits = parallel(&changes, PARALLEL_FROM, |(path, id)| {
+            let to = id.map(|id| Ok((id, self.stat_if_equal(path, id)?)));
+            let to = to.transpose()?;
+            Ok::<_, Error>(Edit { path, to })
+        });
+        let edits = edits.into_iter().collect::<Result<Vec<_>, _>>()?;
         self.odb()?.with_place(|place| {
             let mut lock = place.lock(&self.git, "index")?;
             let new = match self.edited_index(&edits)? {

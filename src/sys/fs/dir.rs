@@ -112,13 +112,14 @@ impl Dir {
             let mut files = files.iter();
             return files.try_for_each(|(below, bytes)| self.replace(below, bytes));
         }
-        let written = super::parallel(files, TOGETHER_FROM, |(below, bytes)| {
-            let whole = self.path.join(below);
-            let err = |e| fail("write", &whole, e);
-            let (folder, _) = self.make_parent(below).map_err(err)?;
-            let temp = write_beside(&folder, bytes).map_err(err)?;
-            Ok(below.with_file_name(temp))
-        });
+        let write = |folder: &Folder<'_>, below: &Path, bytes: &[u8]| {
+            Ok(below.with_file_name(write_beside(folder, bytes)?))
+        };
+        let items: Vec<_> = files
+            .iter()
+            .map(|(below, bytes)| (*below, *bytes))
+            .collect();
+        let written = self.by_folder(&items, true, write);
         let done = self.name_all(files, &written);
         if done.is_err() {
             for temp in written.iter().flatten() {
@@ -135,19 +136,49 @@ impl Dir {
             return Ok(());
         };
         self.flush_all()?;
-        let pairs: Vec<_> = temps.into_iter().zip(files).collect();
-        let named = super::parallel(&pairs, TOGETHER_FROM, |(temp, (below, _))| {
-            let whole = self.path.join(below);
-            let err = |e| fail("write", &whole, e);
-            let name = below.file_name().unwrap_or_default();
-            match self.parent(temp).map_err(err)? {
-                Some((folder, temp)) => rustix::fs::renameat(&folder, temp, &folder, name)
-                    .map_err(|errno| err(errno.into())),
-                None => Err(err(io::ErrorKind::NotFound.into())),
-            }
+        let pairs: Vec<_> = files
+            .iter()
+            .zip(temps)
+            .map(|((below, _), temp)| (*below, temp))
+            .collect();
+        let named = self.by_folder(&pairs, false, |folder, below, temp: &PathBuf| {
+            let (old, new) = (temp.file_name(), below.file_name());
+            let (old, new) = (old.unwrap_or_default(), new.unwrap_or_default());
+            Ok(rustix::fs::renameat(folder, old, folder, new)?)
         });
         named.into_iter().collect::<Result<Vec<()>>>()?;
         self.flush_all()
+    }
+
+    /// Does something with each path, on all cores; a folder that has several in a row is opened once.
+    fn by_folder<T: Copy + Sync, R: Send>(
+        &self,
+        items: &[(&Path, T)],
+        make: bool,
+        work: impl Fn(&Folder<'_>, &Path, T) -> io::Result<R> + Sync,
+    ) -> Vec<Result<R>> {
+        let shares: Vec<_> = items.chunks(SHARE).collect();
+        let done = super::parallel(&shares, 2, |share| {
+            let mut open: Option<(&Path, Folder<'_>)> = None;
+            let mut done = Vec::with_capacity(share.len());
+            for (below, item) in *share {
+                let err = |e| fail("write", &self.path.join(below), e);
+                let parent = below.parent().unwrap_or(Path::new(""));
+                let folder = match open.take() {
+                    Some((path, folder)) if path == parent => Ok(folder),
+                    _ => self
+                        .open_below(parent, make)
+                        .and_then(|folder| folder.ok_or(io::ErrorKind::NotFound.into())),
+                };
+                done.push(folder.map_err(err).and_then(|folder| {
+                    let one = work(&folder, below, *item).map_err(err);
+                    open = Some((parent, folder));
+                    one
+                }));
+            }
+            done
+        });
+        done.into_iter().flatten().collect()
     }
 
     /// Brings everything on this folder's file system to the disk.
@@ -335,6 +366,8 @@ const FOLDER: OFlags = OFlags::RDONLY
 
 /// From this many files on, one flush of the file system is cheaper than one a file.
 const TOGETHER_FROM: usize = 16;
+/// How many of them are one thread's share at a time.
+const SHARE: usize = 256;
 
 #[derive(Clone, Copy)]
 enum Over {
