@@ -63,10 +63,10 @@ Examples:
   vault exec --under work --scope repo -- git push
   vault exec --scope github:read:org -v -- ./release.sh
   vault exec --except 'NPM_*' -- ./release.sh
-  vault exec --mask -- make test
-  vault exec --file KUBECONFIG=k8s/config -- kubectl get pods
-  vault exec --stdin registry/token -- docker login --username octo --password-stdin
-  vault exec --fd 3=gpg/passphrase -- gpg --batch --pinentry-mode loopback --passphrase-fd 3 -d notes.gpg
+  vault exec --mask -- ./release.sh
+  vault exec --file NPM_FILE=npm/publish -- ./release.sh
+  vault exec --stdin github/ci -- sha256sum
+  vault exec --fd 3=github/ci -- sha256sum /dev/fd/3
   vault exec -n")]
 pub(crate) struct Args {
     #[command(flatten)]

@@ -38,7 +38,9 @@ impl Run for Args {
             .collect();
         if role == Role::Leader {
             let ended = supervise::lead(self.parent, &words, &vars, &cx.limits);
-            return exec::end_as(ended.map_err(|error| exec::cannot_watch(&error))?);
+            return Ok(exec::end_as(
+                ended.map_err(|error| exec::cannot_watch(&error))?,
+            ));
         }
         let error = supervise::become_program(role, self.parent, &words, &vars, &cx.limits);
         Err(exec::cannot_run(

@@ -91,6 +91,14 @@ pub(in crate::sys) fn wanted_modes(ours: impl AsFd) -> Option<Termios> {
 /// The modes that programs change, by which two settings are told apart.
 type Sum = (InputModes, OutputModes, LocalModes);
 
+/// How a terminal was taken over.
+#[derive(PartialEq, Eq)]
+enum Taken {
+    Not,
+    Raw,
+    With(Sum),
+}
+
 fn sum_of(modes: &Termios) -> Sum {
     (modes.input_modes, modes.output_modes, modes.local_modes)
 }
@@ -101,8 +109,7 @@ pub(in crate::sys) struct Keyboard {
     terminal: File,
     /// The modes as they were when it was taken over first.
     before: Option<Termios>,
-    /// What it was taken over with, where it is: modes, or raw.
-    taken: Option<Option<Sum>>,
+    taken: Taken,
 }
 
 impl Keyboard {
@@ -111,7 +118,7 @@ impl Keyboard {
         Self {
             terminal,
             before: None,
-            taken: None,
+            taken: Taken::Not,
         }
     }
 
@@ -119,8 +126,8 @@ impl Keyboard {
     /// must not be touched: who does it from the background is stopped.
     pub(in crate::sys) fn enter(&mut self, modes: Option<&Termios>) -> io::Result<bool> {
         let is_ours = is_foreground(&self.terminal);
-        let wanted = modes.map(sum_of);
-        if is_ours && self.taken != Some(wanted) {
+        let wanted = modes.map_or(Taken::Raw, |modes| Taken::With(sum_of(modes)));
+        if is_ours && self.taken != wanted {
             let now = rustix::termios::tcgetattr(&self.terminal)?;
             let mut raw = now.clone();
             raw.make_raw();
@@ -130,14 +137,15 @@ impl Keyboard {
                 modes.unwrap_or(&raw),
             )?;
             self.before.get_or_insert(now);
-            self.taken = Some(wanted);
+            self.taken = wanted;
         }
         Ok(is_ours)
     }
 
     /// Puts its modes back.
     pub(in crate::sys) fn leave(&mut self) {
-        let is_ours = self.taken.take().is_some() && is_foreground(&self.terminal);
+        let was_taken = std::mem::replace(&mut self.taken, Taken::Not) != Taken::Not;
+        let is_ours = was_taken && is_foreground(&self.terminal);
         if let Some(before) = self.before.as_ref().filter(|_| is_ours) {
             let _ = rustix::termios::tcsetattr(&self.terminal, OptionalActions::Now, before);
         }
@@ -145,7 +153,7 @@ impl Keyboard {
 
     /// Counts it as not taken over: a shell may have changed its modes while we stood still.
     pub(in crate::sys) fn forget(&mut self) {
-        self.taken = None;
+        self.taken = Taken::Not;
     }
 }
 

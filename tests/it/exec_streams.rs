@@ -162,7 +162,10 @@ fn a_pipe_stays_a_pipe_and_all_of_it_comes() {
     let world = world();
     let script = "test -t 0 || test -t 1 || test -t 2 || echo none; seq 200000; seq 200000 >&2; (sleep 0.3; echo late) &";
     let seen = exec(&world, &["--mask", "--", "sh", "-c", script]).ok();
-    let numbers: String = (1..=200_000).map(|number| format!("{number}\n")).collect();
+    let numbers = (1..=200_000)
+        .map(|number| format!("{number}\n"))
+        .collect::<Vec<_>>()
+        .concat();
     assert_eq!(seen.text(), format!("none\n{numbers}late\n"));
     assert_eq!(seen.stderr, numbers);
 }

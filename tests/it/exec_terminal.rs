@@ -239,7 +239,10 @@ fn an_editor_works() {
 #[test]
 fn a_pager_works_wherever_its_input_comes_from() {
     let world = world();
-    let numbers: String = (1..=400).map(|number| format!("{number}.\n")).collect();
+    let numbers = (1..=400)
+        .map(|number| format!("{number}.\n"))
+        .collect::<Vec<_>>()
+        .concat();
     world.write("numbers", numbers);
     let less = tool("less");
     let mut pty = shell(&world);

@@ -77,7 +77,7 @@ pub(in crate::cli) fn start(
     };
     // The secrets' files are gone, and what was handed over is closed, before anyone hears of the end.
     drop((files, placed));
-    end_as(ended.map_err(|error| cannot_watch(&error))?)
+    Ok(end_as(ended.map_err(|error| cannot_watch(&error))?))
 }
 
 /// The program's environment.
@@ -206,12 +206,12 @@ impl Filter for Masked {
 }
 
 /// Ends as the program did: by the same signal, where this process can; else with the code that a shell shows for it.
-pub(in crate::cli) fn end_as(ended: Ended) -> Outcome {
+pub(in crate::cli) fn end_as(ended: Ended) -> u8 {
     match ended {
-        Ended::Code(code) => Ok(code),
+        Ended::Code(code) => code,
         Ended::Signal(signal) => {
             process::end_by(signal);
-            Ok(u8::try_from(SIGNALLED + signal).unwrap_or(u8::MAX))
+            u8::try_from(SIGNALLED + signal).unwrap_or(u8::MAX)
         }
     }
 }

@@ -115,7 +115,7 @@ fn any_cut_gives_what_one_piece_gives() {
                 .map(|_| letters[numbers.below(letters.len())])
                 .collect()
         };
-        let secrets: Vec<Vec<u8>> = (0..1 + round % 5).map(|_| text(12)).collect();
+        let secrets: Vec<Vec<u8>> = (0..=(round % 5)).map(|_| text(12)).collect();
         let mut stream = text(60);
         for secret in &secrets {
             for shape in shapes(secret).iter().step_by(3) {
