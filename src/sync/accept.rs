@@ -342,12 +342,7 @@ impl Adopting<'_> {
         let open = |blob| Store::open_version(self.keeper, self.read, name, blob);
         let before = before.map(open).transpose()?;
         let merged = merge::entries(before.as_ref(), open(here)?, theirs);
-        Ok(put_merged(
-            self.store,
-            self.keeper,
-            writer,
-            (name, merged),
-        )?)
+        Ok(put_merged(self.store, self.keeper, writer, (name, merged))?)
     }
 }
 
