@@ -90,10 +90,10 @@ impl Args {
         let found = with_tools(cx, opened, |tools| {
             let on_wait = || (tools.on_wait)();
             let mut fetched = sync::fetch(store, tools.git, &remote, tools.heard, on_wait)?;
-            let found = sync::look_there(store, keys, &mut fetched, tools)?;
+            let found = sync::look_there(store, keys, &mut fetched)?;
             Ok(found.map(|proposal| (proposal, fetched)))
         })?;
-        let Some((proposal, fetched)) = found else {
+        let Some((proposal, mut fetched)) = found else {
             return Ok(nothing(cx));
         };
         let adopts = self.adopts(&proposal)?;
@@ -102,7 +102,7 @@ impl Args {
             return Ok(advise(cx, &proposal));
         }
         with_tools(cx, opened, |tools| {
-            sync::adopt(store, keys, proposal, Some(&fetched), tools)
+            sync::adopt(store, keys, proposal, Some(&mut fetched), tools)
         })?;
         cx.ui.say(&format!(
             "adopted, in a sealed commit; {} has it in place of the one made by hand",
@@ -145,6 +145,7 @@ fn show(cx: &mut Context, repo: &Repo, proposal: &Proposal) -> Result<(), Failur
         let why = match &item.fate {
             Fate::AsIs => continue,
             Fate::Anew(why) => format!("    made anew: {why}"),
+            Fate::Merged => "    this store has changed it, too: both are merged".to_owned(),
             Fate::LeftOut(why) => format!("    left out: {why}"),
         };
         let why = cx.ui.paint(&why, Style::Yellow).into_owned();

@@ -1,7 +1,10 @@
 //! Commits that were made by hand: what they change, entry by entry, and adopting that in a sealed commit of our own.
 //!
 //! A commit made by hand is never followed, and no seal is put on it: what it changes is made anew on the newest sealed commit
-//! below it. Only entries that verify are adopted; one under another name, or of an old revision, is made anew.
+//! below it. Only entries that verify are adopted; one under another name, or of an old revision, is made anew. What this store
+//! has changed itself is merged with it, as a sync would do. Looking changes nothing.
+
+use std::collections::BTreeSet;
 
 use crate::format::Header;
 use crate::format::Name;
@@ -16,6 +19,7 @@ use crate::git::Repo;
 use crate::store;
 use crate::store::Entry;
 use crate::store::Store;
+use crate::store::Writer;
 use crate::store::keeper::Keeper;
 use crate::store::keeper::Unopened;
 use crate::store::tree;
@@ -23,9 +27,16 @@ use crate::sync::Changed;
 use crate::sync::Error;
 use crate::sync::Fetched;
 use crate::sync::Tools;
+use crate::sync::copies::put_merged;
+use crate::sync::join::touched;
+use crate::sync::merge;
 use crate::sync::remote::repo;
+use crate::sync::round::Next;
 use crate::sync::round::take_in;
 use crate::sync::verify;
+
+/// How often what is below the commits made by hand is taken in anew because this store has moved meanwhile.
+const ATTEMPTS: usize = 10;
 
 /// What becomes of one change.
 #[derive(Debug)]
@@ -34,6 +45,8 @@ pub enum Fate {
     AsIs,
     /// The entry is made anew, for this reason.
     Anew(&'static str),
+    /// This store has changed the entry, too: both are merged by what they mean.
+    Merged,
     /// It is not adopted, for this reason.
     LeftOut(String),
 }
@@ -81,37 +94,31 @@ pub fn look_here(store: &Store, keeper: &dyn Keeper) -> Result<Option<Proposal>,
     if verify(own, &[shown], head, &|_| &store.epoch).is_ok() {
         return Ok(None);
     }
-    propose(store, keeper, own, (&[shown], head), Where::Here(here))
+    let base = newest_sealed(store, own, &[shown], head)?;
+    propose((store, keeper, own), (base, head), Where::Here(here))
 }
 
-/// The same for a remote's branch. Sealed commits below those made by hand are taken in first.
+/// The same for a remote's branch. Nothing is taken in yet.
 pub fn look_there(
     store: &Store,
     keeper: &dyn Keeper,
     fetched: &mut Fetched,
-    tools: &mut Tools<'_>,
 ) -> Result<Option<Proposal>, Error> {
     let Some(head) = fetched.head else {
         return Ok(None);
     };
     let here = repo(store)?.head()?.commit;
-    let known: Vec<Id> = here.into_iter().chain(fetched.seen).collect();
+    let seen = fetched.seen.filter(|id| fetched.repo.commit(*id).is_ok());
+    let known: Vec<Id> = here.into_iter().chain(seen).collect();
     if verify(&fetched.repo, &known, head, &|_| &store.epoch).is_ok() {
         return Ok(None);
     }
     let base = newest_sealed(store, &fetched.repo, &known, head)?;
     fetched.head = Some(base);
-    let steps = super::check(store, fetched, None)?;
-    take_in(
-        store,
-        fetched,
-        &steps,
-        tools,
-        &mut super::Outcome::default(),
-    )?;
-    let found = propose(store, keeper, &fetched.repo, (&known, head), Where::There)?;
+    let checked = super::check(store, fetched, None);
     fetched.head = Some(head);
-    Ok(found)
+    checked?;
+    propose((store, keeper, &fetched.repo), (base, head), Where::There)
 }
 
 /// The newest commit on the way back along first parents below which everything is sealed.
@@ -133,17 +140,22 @@ fn newest_sealed(store: &Store, repo: &Repo, known: &[Id], head: Id) -> Result<I
 }
 
 fn propose(
-    store: &Store,
-    keeper: &dyn Keeper,
-    repo: &Repo,
-    (known, head): (&[Id], Id),
+    (store, keeper, repo): (&Store, &dyn Keeper, &Repo),
+    (base, head): (Id, Id),
     place: Where,
 ) -> Result<Option<Proposal>, Error> {
-    let base = newest_sealed(store, repo, known, head)?;
     let changes = repo.diff(Some(base), head)?;
+    // What this store has changed since the sealed commit, or beside it.
+    let ours = match (&place, super::remote::repo(store)?.head()?.commit) {
+        (Where::There, Some(own)) => touched(repo, repo.common(own, base)?, own)?,
+        _ => BTreeSet::new(),
+    };
     let mut items = Vec::with_capacity(changes.len());
     for change in &changes {
-        items.push(judge(store, keeper, repo, change)?);
+        let item = judge(store, keeper, repo, change)?;
+        let is_both = ours.contains(&change.path) && !matches!(item.fate, Fate::LeftOut(_));
+        let fate = if is_both { Fate::Merged } else { item.fate };
+        items.push(Item { fate, ..item });
     }
     Ok(Some(Proposal {
         head,
@@ -199,16 +211,23 @@ fn judge(store: &Store, keeper: &dyn Keeper, repo: &Repo, change: &Change) -> Re
 }
 
 /// Adopts what a proposal has and is not left out, in one sealed commit; its id, none if nothing is left to adopt. At a remote
-/// the branch is moved from the commit made by hand to ours, if it is still there.
+/// the sealed commits below are taken in first, and the branch is moved from the commit made by hand to ours, if it is
+/// still there.
 pub fn adopt(
     store: &Store,
     keeper: &dyn Keeper,
     proposal: Proposal,
-    fetched: Option<&Fetched>,
+    mut fetched: Option<&mut Fetched>,
     tools: &mut Tools<'_>,
 ) -> Result<Option<Id>, Error> {
+    if let Some(fetched) = &mut fetched {
+        fetched.head = Some(proposal.base);
+        let taken = take_in_base(store, fetched, tools);
+        fetched.head = Some(proposal.head);
+        taken?;
+    }
     let own = repo(store)?;
-    let read = fetched.map_or(own, |fetched| &fetched.repo);
+    let read = fetched.as_ref().map_or(own, |fetched| &fetched.repo);
     let on_wait = || (tools.on_wait)();
     let mut writer = match &proposal.place {
         Where::Here(head) => store.writer_over(
@@ -220,19 +239,20 @@ pub fn adopt(
         Where::There => store.writer(keeper, tools.now, tools.author, on_wait)?,
     };
     check_clashes(own, read, &proposal)?;
+    // On this store's own branch what is adopted goes onto the sealed commit itself.
+    let ours = match &proposal.place {
+        Where::Here(_) => proposal.base,
+        Where::There => own.head()?.commit.unwrap_or(proposal.base),
+    };
+    let adopting = Adopting {
+        store,
+        keeper,
+        read,
+        base: proposal.base,
+        ours,
+    };
     for item in proposal.items {
-        let path = &item.changed.path;
-        match (item.fate, item.changed.name, item.entry) {
-            (Fate::Anew(_), Some(name), Some(entry)) => {
-                let name = Name::parse(&name).map_err(store::Error::from)?;
-                writer.put_as_is(&name, entry.header, &entry.secret)?;
-            }
-            (Fate::AsIs, ..) => {
-                let bytes = item.blob.map(|blob| read.blob(blob, tree::max_bytes(path)));
-                writer.place(path, bytes.transpose()?)?;
-            }
-            _ => {}
-        }
+        adopting.take(item, &mut writer)?;
     }
     let short: String = proposal.head.to_string().chars().take(10).collect();
     let made = writer.commit(&format!("accept {short}"))?;
@@ -249,6 +269,81 @@ pub fn adopt(
             .set_remote(&fetched.remote.name, target, seconds)?;
     }
     Ok(made)
+}
+
+/// Takes in the sealed commits below those made by hand.
+fn take_in_base(store: &Store, fetched: &Fetched, tools: &mut Tools<'_>) -> Result<(), Error> {
+    for _ in 0..ATTEMPTS {
+        let steps = super::check(store, fetched, None)?;
+        let mut outcome = super::Outcome::default();
+        if let Next::Done = take_in(store, fetched, &steps, tools, &mut outcome)? {
+            return Ok(());
+        }
+    }
+    let head = repo(store)?.head()?;
+    let (branch, found) = (head.branch, head.commit);
+    Err(crate::git::Error::Moved { branch, found }.into())
+}
+
+/// How each change of a proposal is made anew on this store's own head.
+struct Adopting<'a> {
+    store: &'a Store,
+    keeper: &'a dyn Keeper,
+    read: &'a Repo,
+    base: Id,
+    ours: Id,
+}
+
+impl Adopting<'_> {
+    fn take(&self, item: Item, writer: &mut Writer<'_>) -> Result<(), Error> {
+        let path = &item.changed.path;
+        let here = self.read.blob_at(self.ours, path)?;
+        let before = self.read.blob_at(self.base, path)?;
+        if matches!(item.fate, Fate::LeftOut(_)) || here == item.blob {
+            return Ok(());
+        }
+        let Some(name) = item.changed.name else {
+            return Ok(());
+        };
+        let name = Name::parse(&name).map_err(store::Error::from)?;
+        if here != before {
+            return self.merge(&name, (before, here), item.entry, writer);
+        }
+        match (item.fate, item.entry) {
+            // Merged with a change of this store that came to nothing, too.
+            (Fate::Anew(_) | Fate::Merged, Some(entry)) => {
+                writer.put_as_is(&name, entry.header, &entry.secret)?;
+            }
+            _ => {
+                let bytes = item
+                    .blob
+                    .map(|blob| self.read.blob(blob, tree::max_bytes(path)));
+                writer.place(path, bytes.transpose()?)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// This store has changed the entry as well: an edit outlives a removal, and two edits are merged.
+    fn merge(
+        &self,
+        name: &Name,
+        (before, here): (Option<Id>, Option<Id>),
+        theirs: Option<Entry>,
+        writer: &mut Writer<'_>,
+    ) -> Result<(), Error> {
+        let Some(mut theirs) = theirs else {
+            return Ok(());
+        };
+        theirs.header.name = name.to_string();
+        let Some(here) = here else {
+            return Ok(writer.put_as_is(name, theirs.header, &theirs.secret)?);
+        };
+        let open = |blob| Store::open_version(self.keeper, self.read, name, blob);
+        let before = before.map(open).transpose()?;
+        let merged = merge::entries(before.as_ref(), open(here)?, theirs);
+        Ok(put_merged(self.store, self.keeper, writer, (name, merged))?)
+    }
 }
 
 /// What is adopted must not clash with what is there.

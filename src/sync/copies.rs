@@ -78,7 +78,18 @@ fn merge_one(
         Err(error) => return Err(error),
     };
     let base = version_before(store, keeper, name, copy.header.rev)?;
-    match merge::entries(base.as_ref(), ours, copy) {
+    let merged = merge::entries(base.as_ref(), ours, copy);
+    put_merged(store, keeper, writer, (name, merged))
+}
+
+/// Writes what a merge with an entry of the work tree has made of it, the losing side beside it.
+pub(super) fn put_merged(
+    store: &Store,
+    keeper: &dyn Keeper,
+    writer: &mut Writer<'_>,
+    (name, merged): (&Name, Merged),
+) -> Result<(), store::Error> {
+    match merged {
         Merged::Same { .. } => Ok(()),
         Merged::One(one) => writer.put_as_is(name, one.header, &one.secret),
         Merged::Two { winner, mut loser } => {

@@ -162,7 +162,8 @@ pub fn append(path: &Path, bytes: &[u8]) -> Result<u64> {
     Ok(before + bytes.len() as u64)
 }
 
-/// Applies a function to every item, in order, on all cores once there are more than `least` items.
+/// Applies a function to every item, in order, on all cores once there are more than `least` items. There are as many answers
+/// as items: if one panics, so does this.
 pub fn parallel<T: Sync, R: Send>(
     items: &[T],
     least: usize,
@@ -179,10 +180,15 @@ pub fn parallel<T: Sync, R: Send>(
             .chunks(share)
             .map(|chunk| scope.spawn(move || chunk.iter().map(work).collect::<Vec<_>>()))
             .collect();
-        threads
-            .into_iter()
-            .flat_map(|thread| thread.join().unwrap_or_default())
-            .collect()
+        let mut done = Vec::with_capacity(items.len());
+        for thread in threads {
+            match thread.join() {
+                Ok(share) => done.extend(share),
+                // A missing answer must not look like a good one.
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        done
     })
 }
 

@@ -250,6 +250,67 @@ fn a_commit_made_by_hand_is_shown_and_adopted() {
     }
 }
 
+/// What this device has not pushed yet is merged with what was made by hand, and looking changes nothing.
+#[test]
+fn adopting_what_was_made_by_hand_keeps_what_is_not_pushed() {
+    let clones = Clones::new(2);
+    let [a, b] = &clones.devices[..] else {
+        panic!("two devices");
+    };
+    a.add("x", secret("x"));
+    clones.sync_all();
+    // A sealed value of the other device, in a commit that has lost its seal.
+    b.add("x", secret("by hand"));
+    b.git(&["commit", "--quiet", "--amend", "--message=by hand"]);
+    b.git(&["push", "--quiet", &clones.url(), "HEAD:main"]);
+    let head = b.git(&["rev-parse", "HEAD"]).trim().to_owned();
+    a.add("x", secret("not pushed"));
+    let before = a.git(&["rev-parse", "HEAD"]);
+    let shown = clones.vault(0, &["accept"]).ok().text();
+    assert!(shown.contains("both are merged"), "{shown}");
+    assert_eq!(a.git(&["rev-parse", "HEAD"]), before);
+    clones.vault(0, &["accept", &head]).ok();
+    let names = a.names();
+    assert_eq!(names.len(), 2, "{names:?}");
+    let values: Vec<_> = names.iter().map(|name| a.get(name).unwrap()).collect();
+    for word in ["by hand", "not pushed"] {
+        assert!(values.contains(&secret(word).into_bytes()), "{word}");
+    }
+    clones.sync(0);
+}
+
+/// Another device's push wins while this one is pushing.
+#[test]
+fn a_push_that_loses_a_race_is_merged_and_tried_again() {
+    let clones = Clones::new(2);
+    let [a, b] = &clones.devices[..] else {
+        panic!("two devices");
+    };
+    b.add("theirs", secret("theirs"));
+    let hidden = ["push", "--quiet", &clones.url(), "HEAD:refs/heads/hidden"];
+    b.git(&hidden);
+    let (winner, old) = (
+        clones.git(&["rev-parse", "hidden"]).trim().to_owned(),
+        clones.git(&["rev-parse", "main"]).trim().to_owned(),
+    );
+    let hook = clones.path().join("hooks/pre-receive");
+    std::fs::create_dir_all(hook.parent().unwrap()).unwrap();
+    // Once: the other's push is there first.
+    let script = format!(
+        "#!/bin/sh\nrm -- \"$0\"\nunset GIT_QUARANTINE_PATH\ngit update-ref refs/heads/main {winner} {old}\n"
+    );
+    std::fs::write(&hook, script).unwrap();
+    std::fs::set_permissions(&hook, PermissionsExt::from_mode(0o755)).unwrap();
+    a.add("ours", secret("ours"));
+    clones.sync(0);
+    assert!(!hook.exists(), "nobody was first");
+    assert_eq!(a.names(), ["ours", "theirs"]);
+    assert_eq!(
+        clones.git(&["rev-parse", "main"]),
+        a.git(&["rev-parse", "HEAD"])
+    );
+}
+
 #[test]
 fn a_plain_pull_is_noticed_and_followed() {
     let clones = Clones::new(2);

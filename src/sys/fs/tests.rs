@@ -77,3 +77,14 @@ fn a_held_lock_is_not_taken_twice() {
     drop(held);
     assert!(Lock::try_acquire(&path).unwrap().is_some());
 }
+
+#[test]
+#[should_panic(expected = "one of them")]
+fn a_panic_on_another_core_is_no_missing_answer() {
+    let numbers: Vec<u32> = (0..64).collect();
+    let answers = parallel(&numbers, 2, |number| {
+        assert_ne!(*number, 40, "one of them");
+        *number
+    });
+    assert_eq!(answers.len(), 64);
+}

@@ -151,7 +151,7 @@ fn victims() -> Clones {
 /// A row: what he does to the next tree, who seals it, and where it is refused.
 type Row = (&'static str, fn(&Hand<'_>), Seal, &'static str);
 
-const ROWS: [Row; 19] = [
+const ROWS: [Row; 20] = [
     (
         "an entry added",
         |h| h.put("100644", "c.age", b"x"),
@@ -245,6 +245,7 @@ const ROWS: [Row; 19] = [
         Seal::Real,
         "envelope",
     ),
+    ("an oversized entry", oversized, Seal::Real, "envelope"),
     ("a submodule", submodule, Seal::Real, "name"),
 ];
 
@@ -258,6 +259,11 @@ fn swap(hand: &Hand<'_>) {
 fn old(hand: &Hand<'_>) {
     let old = hand.clones.devices[0].home().join("a.old");
     hand.put("100644", "a.age", &std::fs::read(old).unwrap());
+}
+
+fn oversized(hand: &Hand<'_>) {
+    let limit = usize::try_from(agevault::format::ENTRY_MAX_BYTES).unwrap();
+    hand.put("100644", "c.age", &vec![0; limit + 1]);
 }
 
 fn submodule(hand: &Hand<'_>) {
