@@ -536,6 +536,38 @@ fn an_epoch_of_an_ex_member_is_not_taken_for_the_real_one() {
 }
 
 #[test]
+fn of_two_epochs_begun_apart_one_gives_way_and_loses_nothing() {
+    let team = Team::new();
+    let (a, b) = (&team.a, &team.b);
+    b.add("unpushed", secret("unpushed"));
+    for world in [a, b] {
+        let rotate = ["members", "rotate-key", "--offline"];
+        world.vault(&rotate).run().ok();
+    }
+    sync(a).ok();
+    let words = fingerprint(a);
+    let before = snapshot(b);
+    let _ = sync(b)
+        .fails_with(5)
+        .says("(pin)")
+        .says("vault clone URL DIR --expect");
+    let _ = trust(b, &words)
+        .fails_with(5)
+        .says("vault clone URL DIR --expect");
+    assert_eq!(snapshot(b), before);
+    let beside = b.home().join("beside");
+    let (url, beside) = (team.remote.to_str().unwrap(), beside.to_str().unwrap());
+    let clone = ["clone", url, beside, "--expect", &words];
+    b.vault(&clone).run().ok();
+    let there = |args: &[&str]| b.vault(&[&["-S", beside], args].concat());
+    let value = b.vault(&["get", "unpushed"]).run().ok().stdout;
+    there(&["add", "unpushed"]).stdin(value).run().ok();
+    there(&["sync"]).run().ok();
+    sync(a).ok();
+    gives(a, "unpushed", "unpushed");
+}
+
+#[test]
 fn an_ex_member_with_the_disk_gets_nowhere() {
     let team = Team::new();
     let words = team.expel_b();
