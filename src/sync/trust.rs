@@ -36,6 +36,7 @@ use crate::sync::Remote;
 use crate::sync::carry;
 use crate::sync::carry::Carried;
 use crate::sync::remote::repo;
+use crate::sync::verify::begun_apart;
 use crate::sync::verify::verify;
 use crate::sys::fs;
 
@@ -136,7 +137,10 @@ impl Offer {
                 refuse("it is another store than the one this device knows".to_owned()).into(),
             );
         }
-        if new.number <= old.number {
+        if new.number == old.number {
+            return Err(refuse(begun_apart(new.number)).into());
+        }
+        if new.number < old.number {
             let reason = format!(
                 "its epoch {} is not after epoch {}, in which this device knows the store",
                 new.number, old.number

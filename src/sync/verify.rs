@@ -102,9 +102,21 @@ fn check_epoch(store: &Store, repo: &Repo, head: Id) -> Result<(), Error> {
             ),
         };
     }
+    if epoch.number == store.epoch.number {
+        return Err(refuse(&begun_apart(epoch.number)).into());
+    }
     let refusal = refuse("the remote has other keys than this device knows: a new epoch began");
     let epoch = Box::new(epoch);
     Err(Error::OtherEpoch { refusal, epoch })
+}
+
+/// Why an epoch with the number of the pinned one, and other keys, is never followed; and the way out, on which nothing is lost.
+pub(super) fn begun_apart(number: u32) -> String {
+    format!(
+        "it is another epoch {number} than this device knows: two devices began it apart, or somebody else made it. If the other one is \
+        to stay, compare its fingerprint on the device that began it, and clone to another folder with \
+        \"vault clone URL DIR --expect WORDS\"; this store stays as it is, so take over from it what was not pushed"
+    )
 }
 
 /// Verifies every commit that `head` has and none of `known` has: its seal, by the keys of the epoch that `epoch_of` gives for

@@ -129,10 +129,12 @@ impl Change {
         }
     }
 
-    /// Of a large one every so many calls is tried: most are the same for another file.
+    /// Of a new epoch's calls of one kind, every so many between the first and the last is tried: most are the same for
+    /// another file.
     fn every(&self) -> usize {
         match self.args {
-            [_, "rotate-key", ..] => 23,
+            ["members", "rotate-key"] => 40,
+            ["members", ..] => 4,
             ["sync"] => 9,
             _ => 1,
         }
@@ -353,11 +355,11 @@ fn survives_from(change: &Change, world: &World) {
         };
     }
     let faults = lanes[0].plan(change);
-    let (rare, many): (Vec<Fault>, Vec<Fault>) = faults
+    let (rare, many): (BTreeSet<Fault>, BTreeSet<Fault>) = faults
         .into_iter()
         .partition(|fault| change.tries_each(fault));
-    let many = many.into_iter().step_by(change.every());
-    let faults: BTreeSet<Fault> = rare.into_iter().chain(many).collect();
+    let mut faults = sampled(many, change.every());
+    faults.extend(rare);
     assert_eq!(lanes[0].content(change), new, "without a fault");
     assert!(faults.len() > 20, "{faults:?}");
     let count = faults.len();
@@ -396,6 +398,23 @@ struct Fault {
     call: String,
     when: usize,
     effect: String,
+}
+
+/// Of each kind, which is a call and an effect, the first, the last and every so many between.
+fn sampled(faults: BTreeSet<Fault>, every: usize) -> BTreeSet<Fault> {
+    let mut kinds: BTreeMap<(String, String), Vec<Fault>> = BTreeMap::new();
+    for fault in faults {
+        let kind = (fault.call.clone(), fault.effect.clone());
+        kinds.entry(kind).or_default().push(fault);
+    }
+    let of_kind = |mut kind: Vec<Fault>| {
+        kind.sort_by_key(|fault| fault.when);
+        let last = kind.len() - 1;
+        let is_tried = move |at: &usize| at.is_multiple_of(every) || *at == last;
+        let numbered = kind.into_iter().enumerate();
+        numbered.filter_map(move |(at, fault)| is_tried(&at).then_some(fault))
+    };
+    kinds.into_values().flat_map(of_kind).collect()
 }
 
 /// A home of its own, put back before each fault.

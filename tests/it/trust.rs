@@ -406,63 +406,7 @@ fn an_ex_member_with_old_keys_gets_nowhere() {
     trust(&team.c, &words).ok();
     let attacker = ExMember::new(&team);
     let head = attacker.git(&["rev-parse", "HEAD"], b"");
-    let last = attacker.git(&["rev-parse", "HEAD~1"], b"");
-    let own_epoch = own_epoch(&attacker, &last);
-    let moves: Vec<(&str, String, &str)> = vec![
-        (
-            "an entry, sealed with the old writer key",
-            {
-                attacker.git(&["read-tree", &head], b"");
-                attacker.add("planted.age", &attacker.file(&last, "one.age"));
-                attacker.sealed(&head, "add planted")
-            },
-            "seal",
-        ),
-        (
-            "his key file again, sealed with the old writer key",
-            {
-                attacker.git(&["read-tree", &head], b"");
-                attacker.add(
-                    ".vault/keys/phone.age",
-                    &attacker.file(&last, ".vault/keys/phone.age"),
-                );
-                attacker.sealed(&head, "add the member phone")
-            },
-            "seal",
-        ),
-        (
-            "the old format file on top",
-            {
-                attacker.git(&["read-tree", &head], b"");
-                attacker.add(".vault/format", &attacker.file(&last, ".vault/format"));
-                attacker.sealed(&head, "back to epoch 1")
-            },
-            "pin",
-        ),
-        (
-            "the whole tree of the old epoch on top",
-            {
-                attacker.git(&["read-tree", &last], b"");
-                attacker.sealed(&head, "back to epoch 1")
-            },
-            "pin",
-        ),
-        ("the new commit withdrawn", last.clone(), "descent"),
-        (
-            "an epoch of his own beside the real one",
-            own_epoch,
-            "descent",
-        ),
-        (
-            "a commit of the old epoch beside the new one",
-            {
-                attacker.git(&["read-tree", &last], b"");
-                attacker.add("planted.age", &attacker.file(&last, "one.age"));
-                attacker.sealed(&last, "add planted")
-            },
-            "descent",
-        ),
-    ];
+    let moves = moves(&attacker, &head);
     let before = snapshot(&team.c);
     for (what, commit, stage) in moves {
         attacker.push(&commit);
@@ -483,6 +427,67 @@ fn an_ex_member_with_old_keys_gets_nowhere() {
     sound(&team.c);
     attacker.push(&head);
     sync(&team.c).ok();
+}
+
+/// What he tries on top of the head, beside it and instead of it; and what refuses it.
+fn moves(attacker: &ExMember<'_>, head: &str) -> Vec<(&'static str, String, &'static str)> {
+    let last = attacker.git(&["rev-parse", "HEAD~1"], b"");
+    let own_epoch = own_epoch(attacker, &last);
+    vec![
+        (
+            "an entry, sealed with the old writer key",
+            {
+                attacker.git(&["read-tree", head], b"");
+                attacker.add("planted.age", &attacker.file(&last, "one.age"));
+                attacker.sealed(head, "add planted")
+            },
+            "seal",
+        ),
+        (
+            "his key file again, sealed with the old writer key",
+            {
+                attacker.git(&["read-tree", head], b"");
+                attacker.add(
+                    ".vault/keys/phone.age",
+                    &attacker.file(&last, ".vault/keys/phone.age"),
+                );
+                attacker.sealed(head, "add the member phone")
+            },
+            "seal",
+        ),
+        (
+            "the old format file on top",
+            {
+                attacker.git(&["read-tree", head], b"");
+                attacker.add(".vault/format", &attacker.file(&last, ".vault/format"));
+                attacker.sealed(head, "back to epoch 1")
+            },
+            "pin",
+        ),
+        (
+            "the whole tree of the old epoch on top",
+            {
+                attacker.git(&["read-tree", &last], b"");
+                attacker.sealed(head, "back to epoch 1")
+            },
+            "pin",
+        ),
+        ("the new commit withdrawn", last.clone(), "descent"),
+        (
+            "an epoch of his own beside the real one",
+            own_epoch,
+            "descent",
+        ),
+        (
+            "a commit of the old epoch beside the new one",
+            {
+                attacker.git(&["read-tree", &last], b"");
+                attacker.add("planted.age", &attacker.file(&last, "one.age"));
+                attacker.sealed(&last, "add planted")
+            },
+            "descent",
+        ),
+    ]
 }
 
 /// A new epoch that he makes of his own, by the program itself, and its head.
@@ -528,6 +533,38 @@ fn an_epoch_of_an_ex_member_is_not_taken_for_the_real_one() {
     let _ = trust(&team.a, &his_words).fails_with(5).says("(member)");
     gives(&team.a, "one", "one");
     sound(&team.a);
+}
+
+#[test]
+fn of_two_epochs_begun_apart_one_gives_way_and_loses_nothing() {
+    let team = Team::new();
+    let (a, b) = (&team.a, &team.b);
+    b.add("unpushed", secret("unpushed"));
+    for world in [a, b] {
+        let rotate = ["members", "rotate-key", "--offline"];
+        world.vault(&rotate).run().ok();
+    }
+    sync(a).ok();
+    let words = fingerprint(a);
+    let before = snapshot(b);
+    let _ = sync(b)
+        .fails_with(5)
+        .says("(pin)")
+        .says("vault clone URL DIR --expect");
+    let _ = trust(b, &words)
+        .fails_with(5)
+        .says("vault clone URL DIR --expect");
+    assert_eq!(snapshot(b), before);
+    let beside = b.home().join("beside");
+    let (url, beside) = (team.remote.to_str().unwrap(), beside.to_str().unwrap());
+    let clone = ["clone", url, beside, "--expect", &words];
+    b.vault(&clone).run().ok();
+    let there = |args: &[&str]| b.vault(&[&["-S", beside], args].concat());
+    let value = b.vault(&["get", "unpushed"]).run().ok().stdout;
+    there(&["add", "unpushed"]).stdin(value).run().ok();
+    there(&["sync"]).run().ok();
+    sync(a).ok();
+    gives(a, "unpushed", "unpushed");
 }
 
 #[test]

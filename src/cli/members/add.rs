@@ -45,6 +45,9 @@ pub(super) struct Add {
 impl Add {
     pub(super) fn run(self, cx: &mut Context) -> Outcome {
         let name = self.name.as_deref().unwrap_or(RECOVERY);
+        if is_secret(name) {
+            return Err(secret_key());
+        }
         if !is_member_name(name) {
             let text = format!("\"{}\" cannot name a member", name.escape_debug());
             return Err(Failure::usage(text)
@@ -91,13 +94,28 @@ impl Add {
     }
 }
 
+/// Whether a text holds a secret key, of age, a plugin or SSH.
+fn is_secret(text: &str) -> bool {
+    let text = text.to_ascii_uppercase();
+    [
+        "SECRET-KEY-",
+        "AGE-PLUGIN-",
+        "PRIVATE KEY",
+        "B3BLBNNZAC1RZXKT",
+    ]
+    .iter()
+    .any(|mark| text.contains(mark))
+}
+
+fn secret_key() -> Failure {
+    Failure::usage("this is a secret key, and not shown; a member is added by its public key")
+        .hint("it stands in the shell's history now: take it out there, or make a new one")
+}
+
 /// A public key from the command line. A secret one is not shown again.
 fn parse(text: &str) -> Result<Recipient, Failure> {
-    if text.to_ascii_uppercase().contains("SECRET-KEY-") || text.contains("PRIVATE KEY") {
-        return Err(Failure::usage(
-            "this is a secret key, and not shown; a member is added by its public key",
-        )
-        .hint("it stands in the shell's history now: take it out there, or make a new one"));
+    if is_secret(text) {
+        return Err(secret_key());
     }
     Recipient::parse(text).map_err(|error| match error {
         crypto::Error::BadRecipient => Failure::usage(error.to_string())
@@ -117,7 +135,7 @@ fn from_keys(cx: &Context, path: &Path) -> Result<Recipient, Failure> {
     let shown = path.display();
     let text = std::str::from_utf8(bytes.expose())
         .map_err(|_| Failure::failed(format!("{shown} is not text")))?;
-    if text.contains("PRIVATE KEY") || text.contains("SECRET-KEY-") {
+    if is_secret(text) {
         return Err(Failure::failed(format!("{shown} holds a secret key"))
             .hint("give the file with the public half: for an SSH key it ends in .pub"));
     }
@@ -201,6 +219,8 @@ mod tests {
     #[test]
     fn a_secret_key_is_not_shown() {
         let key = "AGE-SECRET-KEY-1GQ9778VQXMMJVE8SK7J6VT8UJ4HDQAJUVSFCWCM02D8GEWQ72PVQ2Y5J33";
+        assert!(is_secret("b3BlbnNzaC1rZXktdjEAAAAABG5vbmU"));
+        assert!(!is_secret(ED25519) && !is_secret(NATIVE));
         for text in [key.to_owned(), key.to_lowercase()] {
             let failure = parse(&text).unwrap_err();
             assert!(failure.message.contains("secret key"));
