@@ -97,6 +97,8 @@ def write(words, body=b""):
     sys.stdout.flush()
 def ask(words, body=b""):
     write(words, body); return read()
+with open(os.environ["HOME"] + "/environment", "a") as kept:
+    kept.write("\n".join(os.environ) + "\n" + open("/proc/self/environ").read())
 got = []
 while True:
     words, body = read()
@@ -222,6 +224,24 @@ fn a_plugin_asks_by_name() {
     pty.send("1234\r");
     pty.expect("age-plugin-turned: touch it", soon);
     pty.expect(&secret("a"), soon);
+}
+
+#[test]
+fn a_plugin_is_not_told_what_unlocks() {
+    let world = with_plugin();
+    let of_variable = world
+        .vault(&["get", "a"])
+        .env("AGEVAULT_KEY", bech32("age-plugin-turned-", true))
+        .env("AGEVAULT_PASSPHRASE_CMD", "echo no")
+        .env("AGEDEBUG", "plugin");
+    let output = of_variable.run().ok();
+    assert!(output.stderr.is_empty(), "the talk is not shown");
+    assert_eq!(output.text(), secret("a"));
+    let told = fs::read_to_string(world.home().join("environment")).unwrap();
+    assert!(told.contains("HOME") && told.contains("PATH"));
+    for withheld in ["AGEVAULT_KEY", "AGEVAULT_PASSPHRASE_CMD", "AGEDEBUG"] {
+        assert!(!told.contains(withheld), "{withheld} reached the plugin");
+    }
 }
 
 #[test]
