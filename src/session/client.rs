@@ -197,7 +197,8 @@ fn start(env: &Env) -> io::Result<bool> {
         "ready" => Ok(false),
         "taken" => Ok(true),
         answer => Err(io::Error::other(format!(
-            "the agent did not start: {answer}"
+            "the agent did not start in {}: {answer}",
+            folder.display()
         ))),
     }
 }
