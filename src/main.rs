@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use agevault::sys::Env;
+use agevault::sys::process;
 
 #[allow(
     clippy::disallowed_methods,
@@ -10,5 +11,6 @@ use agevault::sys::Env;
 )]
 fn main() -> ExitCode {
     let args: Vec<_> = std::env::args_os().collect();
-    agevault::run(Env::of_process(), &args)
+    let env = Env::of_process();
+    process::withholding(|| agevault::run(env, &args))
 }

@@ -81,7 +81,10 @@ impl Run for Args {
             return Err(Context::no_entry(&opened.store, name));
         }
         let keys = self.keys(cx, &opened)?;
-        let openings = open_all(&opened, keys.as_deref(), name, versions);
+        let mut openings = open_all(&opened, keys.as_deref(), name, versions);
+        if self.reveal {
+            check_consent(&mut openings)?;
+        }
         if self.json {
             let list = openings.iter().enumerate().map(|(number, opening)| {
                 self.to_json(opening, openings.get(number + 1..).unwrap_or_default())
@@ -188,6 +191,17 @@ fn open_all(
     pairs
         .map(|(version, entry)| Opening { version, entry })
         .collect()
+}
+
+/// What asks for consent now does so for its earlier values, too: they may be from before it was marked, and the same.
+fn check_consent(openings: &mut [Opening]) -> Result<(), Failure> {
+    let newest = openings.iter_mut().find_map(|one| one.entry.as_mut());
+    match newest {
+        Some(Err(Error::Denied(entry, why))) => {
+            Err(Error::Denied(std::mem::take(entry), std::mem::take(why)).into())
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The nearest earlier value; none where the entry was removed in between.

@@ -15,7 +15,7 @@ pub const ENVIRONMENT: &[Term] = &[
     ),
     (
         "AGEVAULT_KEY",
-        "An identity itself, for machines without a file. It never reaches a program that vault starts, but for an age plugin.",
+        "An identity itself, for machines without a file. It never reaches a program that vault starts.",
     ),
     ("AGEVAULT_CONFIG", "The configuration file."),
     (
@@ -24,7 +24,7 @@ pub const ENVIRONMENT: &[Term] = &[
     ),
     (
         "AGEVAULT_PASSPHRASE_CMD",
-        "A line for the shell that prints the identity's passphrase. It never reaches a program that vault starts, but for an age plugin.",
+        "A line for the shell that prints the identity's passphrase. It never reaches a program that vault starts.",
     ),
     (
         "AGEVAULT_AGENT",

@@ -13,6 +13,7 @@ use crate::format::Name;
 use crate::format::expiry;
 use crate::git::Id;
 use crate::store::Entry;
+use crate::store::Error;
 use crate::store::history::Version;
 use crate::store::keeper::Keeper;
 
@@ -46,7 +47,7 @@ impl Run for Args {
         let name = &target.name;
         let opened = cx.open(target.store.as_deref())?;
         if opened.store.repo.is_none() {
-            return Err(crate::store::Error::NoRepository.into());
+            return Err(Error::NoRepository.into());
         }
         let keys = cx.unlock(&opened)?;
         // Under the lock from here on: what is the present version stays it.
@@ -56,6 +57,10 @@ impl Run for Args {
             return Err(Context::no_entry(&opened.store, name));
         }
         let present = present(cx, &opened, &keys, name)?;
+        let asks = match &present {
+            Some(present) => present.header.confirm,
+            None => last_asks(&opened, &keys, name, &versions)?,
+        };
         let old = match &self.version {
             None => before_present(&versions, name)
                 .and_then(|blob| Ok(opened.store.version(&keys, name, blob)?))?,
@@ -70,7 +75,7 @@ impl Run for Args {
             return Ok(0);
         }
         let from = old.header.rev;
-        let header = match present {
+        let mut header = match present {
             Some(present) if self.secret_only => present.header,
             Some(present) => Header {
                 rev: present.header.rev.max(from),
@@ -78,6 +83,8 @@ impl Run for Args {
             },
             None => old.header,
         };
+        // An earlier value from before the mark is no way around it.
+        header.confirm |= asks;
         if let Some(expires) = header.expires
             && header.is_expired(cx.env.now)
         {
@@ -105,10 +112,29 @@ fn present(
     }
     match opened.store.entry(keys, name) {
         Ok(entry) => Ok(Some(entry)),
+        Err(error @ Error::Denied(..)) => Err(error.into()),
         Err(error) => {
             cx.ui.warn(&Failure::from(error).message);
             Ok(None)
         }
+    }
+}
+
+/// Whether the last value of what was removed asks for consent; without it nothing is restored.
+fn last_asks(
+    opened: &Opened,
+    keys: &dyn Keeper,
+    name: &Name,
+    versions: &[Version],
+) -> Result<bool, Failure> {
+    let Some(last) = versions.iter().find_map(|version| version.blob) else {
+        return Ok(false);
+    };
+    match opened.store.version(keys, name, last) {
+        Ok(entry) => Ok(entry.header.confirm),
+        Err(error @ Error::Denied(..)) => Err(error.into()),
+        // One that does not verify says nothing.
+        Err(_) => Ok(false),
     }
 }
 

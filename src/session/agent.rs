@@ -51,13 +51,13 @@ pub const SOCKET: &str = "agent.sock";
 /// Most connections at a time; fewer where the limit of open files is low.
 const CONNECTIONS_MAX: usize = 512;
 /// How long a client may take for a request, and for reading its answer.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(5);
 /// How long one may be silent while others wait for its place.
 const SILENCE: Duration = Duration::from_secs(1);
 /// How long an agent waits for its first keys.
 const FIRST_KEYS: Duration = Duration::from_secs(10);
 /// How often it looks around without being asked: after a suspend, keys are forgotten within this time at the latest.
-const LOOK_AROUND: Duration = Duration::from_secs(15);
+const LOOK_AROUND: Duration = Duration::from_secs(5);
 /// Most questions that wait for an answer.
 const QUESTIONS_MAX: usize = 8;
 /// Most threads for small requests.
@@ -133,7 +133,7 @@ pub fn serve(
     std::thread::spawn(move || {
         for (connection, question) in asked {
             asking.waiting.fetch_sub(1, Ordering::SeqCst);
-            asking.answer(connection, &question.ask());
+            asking.answer(connection, &question.ask(&asking.keyring));
         }
     });
     let mut hall = Hall {

@@ -34,6 +34,8 @@ use crate::store::keeper::Keeper;
 use crate::store::keeper::Look;
 use crate::store::keeper::Unopened;
 use crate::sys::Env;
+use crate::sys::clock::Machine;
+use crate::sys::clock::Ticks;
 use crate::sys::fs::Lock;
 use crate::sys::process;
 use crate::sys::socket;
@@ -45,6 +47,8 @@ pub const AGENT_VERB: &str = "agent";
 const VARIABLE: &str = "AGEVAULT_AGENT";
 /// How long an answer may take: a person may be asked, and others before.
 const ANSWER_MAX: Duration = Duration::from_secs(150);
+/// How long it is tried to find an agent that is starting.
+const START_MAX: Duration = Duration::from_secs(5);
 /// Most bytes of an answer: the largest document, and the frame around it.
 const REPLY_MAX_BYTES: usize = SECRET_MAX_BYTES + 2 * HEADER_MAX_BYTES;
 
@@ -74,11 +78,20 @@ pub fn is_wanted(env: &Env) -> bool {
     env.var_os(VARIABLE).is_none_or(|value| value != "off")
 }
 
-/// The folder of the socket: in the runtime directory, else in the local state.
+/// The folder of the socket: in the runtime directory, else in the local state. A runtime directory that is not there, or is
+/// another user's (`su` leaves the variable), is none.
 pub fn folder(env: &Env) -> PathBuf {
-    let places = &env.places;
-    let own = || places.state.join("run");
-    places.runtime.clone().unwrap_or_else(own)
+    let runtime = env.places.runtime.as_ref();
+    let is_usable = |path: &&PathBuf| path.parent().is_some_and(socket::is_own_folder);
+    runtime
+        .filter(is_usable)
+        .cloned()
+        .unwrap_or_else(|| local_folder(env))
+}
+
+/// Where the socket lies for a session without a runtime directory.
+fn local_folder(env: &Env) -> PathBuf {
+    env.places.state.join("run")
 }
 
 /// Looks for an agent that holds a store's keys.
@@ -104,8 +117,13 @@ pub fn find(env: &Env, store: &str, purpose: &'static str) -> Found {
 /// Hands a store's keys to the agent, which is started if there is none. Whether it could lock them into memory.
 pub fn hold(env: &Env, hold: Hold<'_>) -> io::Result<bool> {
     let line = Line::new(env);
-    if line.connect().is_err() {
-        start(env)?;
+    let deadline = Machine.awake() + START_MAX;
+    // Of two that are started at once one stays, and may not listen yet; one that is just ending is in the way for a moment.
+    while line.connect().is_err() {
+        let was_there = start(env)?;
+        if !was_there || Machine.awake() > deadline {
+            break;
+        }
     }
     let answer = line.call(&Request::Hold(hold))?;
     match Reply::parse(answer.expose()) {
@@ -128,9 +146,18 @@ pub fn status(env: &Env) -> Option<Status> {
     }
 }
 
-/// Makes the agent forget everything and end, whatever its version; whether there was one.
+/// Makes the agent forget everything and end, whatever its version; whether there was one. That of this user's sessions
+/// without a runtime directory is meant, too.
 pub fn lock(env: &Env) -> io::Result<bool> {
-    let line = Line::new(env);
+    let (here, local) = (folder(env), local_folder(env));
+    let is_other = local != here;
+    let was_there = lock_at(here);
+    let was_local = is_other && lock_at(local)?;
+    Ok(was_there? || was_local)
+}
+
+fn lock_at(folder: PathBuf) -> io::Result<bool> {
+    let line = Line::at(folder);
     let stream = match line.connect() {
         Ok(stream) => stream,
         Err(error) if is_absent(&error) => return Ok(false),
@@ -154,8 +181,8 @@ fn is_absent(error: &io::Error) -> bool {
     )
 }
 
-/// Starts an agent, and waits until it listens. Where two are started at once, one of them stays.
-fn start(env: &Env) -> io::Result<()> {
+/// Starts an agent, and waits until it listens. Whether there was one already, which may be about to listen, or to end.
+fn start(env: &Env) -> io::Result<bool> {
     let folder = folder(env);
     let args = [OsStr::new(AGENT_VERB), folder.as_os_str()];
     let kept = env.vars.iter().filter(|(name, _)| {
@@ -167,9 +194,11 @@ fn start(env: &Env) -> io::Result<()> {
         .collect();
     let nothing = Secret::new(Vec::new());
     match process::spawn_detached(&args, &variables, &nothing)?.as_str() {
-        "ready" | "taken" => Ok(()),
+        "ready" => Ok(false),
+        "taken" => Ok(true),
         answer => Err(io::Error::other(format!(
-            "the agent did not start: {answer}"
+            "the agent did not start in {}: {answer}",
+            folder.display()
         ))),
     }
 }
@@ -182,8 +211,12 @@ struct Line {
 
 impl Line {
     fn new(env: &Env) -> Self {
+        Self::at(folder(env))
+    }
+
+    fn at(folder: PathBuf) -> Self {
         Self {
-            folder: folder(env),
+            folder,
             free: Mutex::default(),
         }
     }

@@ -369,10 +369,18 @@ fn consider(
 
 impl Question {
     /// Asks, and answers what was waiting.
-    pub fn ask(self) -> Answer {
+    pub fn ask(self, keyring: &Keyring) -> Answer {
         let question = consent_question(&self.entry, &self.purpose, &self.program);
-        match self.held.asker.consent(&question) {
-            Ok(()) => self.granted(),
+        let consent = self.held.asker.consent(&question);
+        self.settled(consent, keyring)
+    }
+
+    /// A yes does not count if the keys were forgotten, or should have been, while the person thought.
+    fn settled(self, consent: Result<(), String>, keyring: &Keyring) -> Answer {
+        keyring.expire();
+        match consent {
+            Ok(()) if keyring.peek(&self.held.key).is_some() => self.granted(),
+            Ok(()) => Answer::NotHeld,
             Err(why) => Answer::Denied(why),
         }
     }

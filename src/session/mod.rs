@@ -288,17 +288,17 @@ pub fn open_one_of(
 ) -> Result<KeyFile, Error> {
     let prompt: Arc<dyn Prompt> = Arc::new(Asking::new(env));
     let identities = source.load(&prompt)?;
+    let mut said = Said::default();
     for (member, bytes) in files {
         let path = layout::key_path(member);
-        if let Some(plain) = decrypt((source, &identities, &prompt), &path, bytes)? {
+        let plain = decrypt((source, &identities, &prompt), &path, bytes);
+        if let Some(plain) = said.hear(plain)?.flatten() {
             let keys = KeyFile::parse(plain, epoch, member);
             return Ok(keys.map_err(|refusal| refusal.of(&path))?);
         }
     }
-    Err(Error::NoKeyFits {
-        source: source.label(),
-        members: files.iter().map(|(member, _)| member.clone()).collect(),
-    })
+    let members = files.iter().map(|(member, _)| member.clone());
+    said.nothing_fits(source, members.collect())
 }
 
 /// An opened key file.
@@ -326,23 +326,56 @@ pub fn open_by(
     keep: bool,
 ) -> Result<Opened, Error> {
     let source = using.0;
-    if let Some(member) = store.state.member()
-        && let Some(keys) = try_member(store, using, &member, keep)?
+    let mut said = Said::default();
+    let usual = store.state.member();
+    if let Some(member) = &usual
+        && let Some(keys) = said.hear(try_member(store, using, member, keep))?.flatten()
     {
         return Ok(keys);
     }
     let members = store.key_files()?;
-    for member in &members {
-        if let Some(keys) = try_member(store, using, member, keep)? {
+    for member in members.iter().filter(|one| Some(*one) != usual.as_ref()) {
+        if let Some(keys) = said.hear(try_member(store, using, member, keep))?.flatten() {
             // Only a hint: a device that cannot write it tries the key files one by one the next time, too.
             let _ = store.state.set_member(member);
             return Ok(keys);
         }
     }
-    Err(Error::NoKeyFits {
-        source: source.label(),
-        members,
-    })
+    said.nothing_fits(source, members)
+}
+
+/// What plugins said of key files that they did not open. Some call it a failure when a file is for somebody else: the
+/// others are tried nevertheless.
+#[derive(Default)]
+struct Said(Vec<String>);
+
+impl Said {
+    /// The result, but a plugin's failure is kept for later, and counts as none.
+    fn hear<T>(&mut self, result: Result<T, Error>) -> Result<Option<T>, Error> {
+        match result {
+            Ok(done) => Ok(Some(done)),
+            Err(Error::Identity {
+                error: crypto::Error::Plugin(text),
+                ..
+            }) => {
+                if !self.0.contains(&text) {
+                    self.0.push(text);
+                }
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Why nothing was opened: what plugins said, where they said something.
+    fn nothing_fits<T>(self, source: &Source, members: Vec<String>) -> Result<T, Error> {
+        let source = source.label();
+        if self.0.is_empty() {
+            return Err(Error::NoKeyFits { source, members });
+        }
+        let error = crypto::Error::Plugin(self.0.join("; "));
+        Err(Error::Identity { source, error })
+    }
 }
 
 /// The keys, if the identities open this member's key file; its plaintext too, if it is to be kept.

@@ -109,6 +109,31 @@ pub fn is_setuid() -> bool {
 mod tests {
     use super::*;
 
+    /// Set in the process that panics.
+    const PANICS: &str = "AGEVAULT_TEST_PANICS";
+
+    #[test]
+    #[allow(clippy::disallowed_methods, reason = "this test starts itself")]
+    fn a_panic_tells_where_and_not_what() {
+        const PAYLOAD: &str = "what-was-being-worked-on";
+        if std::env::var_os(PANICS).is_some() {
+            hush_panics();
+            panic!("{PAYLOAD}");
+        }
+        let name = "sys::mem::tests::a_panic_tells_where_and_not_what";
+        let output = std::process::Command::new(std::env::current_exe().unwrap())
+            .args([name, "--exact", "--nocapture"])
+            .env(PANICS, "1")
+            .output()
+            .unwrap();
+        assert!(!output.status.success());
+        let told = [output.stdout, output.stderr].concat();
+        let told = String::from_utf8_lossy(&told);
+        let line = "vault: stopped by a fault of its own at src/sys/mem.rs:";
+        assert_eq!(told.matches(line).count(), 1, "{told}");
+        assert!(!told.contains(PAYLOAD), "{told}");
+    }
+
     #[test]
     fn limits_are_lowered_and_put_back() {
         let before = rustix::process::getrlimit(Resource::Core);

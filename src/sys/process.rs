@@ -59,6 +59,16 @@ const STAT_MAX_BYTES: usize = 1024;
 /// How long a detached helper may take to answer.
 const ANSWER_MAX: Duration = Duration::from_secs(5);
 
+/// What a library must not hand to the programs that it starts with our own environment: what unlocks, and the age crate's
+/// switch that prints its talk with a plugin, keys included.
+const WITHHELD: [&str; 3] = ["AGEVAULT_KEY", "AGEVAULT_PASSPHRASE_CMD", "AGEDEBUG"];
+
+/// Does everything, with those variables taken out of this process's environment. To be called from `main`, before there
+/// is a second thread, and after the variables have been read.
+pub fn withholding<T>(all: impl FnOnce() -> T) -> T {
+    temp_env::with_vars_unset(WITHHELD, all)
+}
+
 /// Becomes another program: same process, terminal and parent. Returns only if that failed.
 ///
 /// The program is looked for as `execvp` does it, in the `PATH` of the variables handed over, or in the system's default

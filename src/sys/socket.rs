@@ -117,6 +117,15 @@ impl Private {
     }
 }
 
+/// Whether something is a folder, and this user's own.
+pub fn is_own_folder(path: &Path) -> bool {
+    let stat = rustix::fs::stat(path);
+    stat.is_ok_and(|stat| {
+        FileType::from_raw_mode(stat.st_mode) == FileType::Directory
+            && stat.st_uid == rustix::process::geteuid().as_raw()
+    })
+}
+
 /// The process id at the other end; refused if it is not of this user.
 pub fn peer(stream: &UnixStream) -> io::Result<i32> {
     let peer = rustix::net::sockopt::socket_peercred(stream)?;

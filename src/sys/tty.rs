@@ -43,6 +43,8 @@ pub use self::sanitize::sanitize;
 use self::lines::Lines;
 use self::lines::Step;
 use crate::secret::Secret;
+use crate::sys::clock::Machine;
+use crate::sys::clock::Ticks;
 use crate::sys::signal::Held;
 
 /// The width where the terminal does not tell it, in columns.
@@ -69,7 +71,9 @@ impl Terminal {
 
     /// A terminal of another session, if it is one and this user's own: its path may be another's by now.
     pub fn elsewhere(path: &Path, term: Option<&OsStr>) -> Option<Self> {
-        let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        // Nothing on it is waited for without limit: a shell may be reading there, too, and its output may be stopped.
+        let waits = OFlags::NONBLOCK;
+        let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC | OFlags::NOFOLLOW | waits;
         let tty = File::from(rustix::fs::open(path, flags, Mode::empty()).ok()?);
         let is_ours = rustix::fs::fstat(&tty).ok()?.st_uid == rustix::process::geteuid().as_raw();
         let erases = term.is_some_and(|term| term != "dumb");
@@ -171,14 +175,22 @@ impl Terminal {
         let prompt = format!("{} [y/N] ", sanitize(question));
         rustix::termios::tcflush(&self.tty, QueueSelector::IFlush)?;
         self.write(&prompt)?;
-        let mut ready = [PollFd::new(&self.tty, PollFlags::IN)];
-        let limit = Timespec::try_from(limit).map_err(|_| io::ErrorKind::InvalidInput)?;
-        if rustix::event::poll(&mut ready, Some(&limit))? == 0 {
-            self.write("\n")?;
-            return Err(io::ErrorKind::TimedOut.into());
-        }
+        let deadline = Machine.awake() + limit;
         let mut line = [0; 256];
-        let count = (&self.tty).read(&mut line)?;
+        let count = loop {
+            let mut ready = [PollFd::new(&self.tty, PollFlags::IN)];
+            let left = deadline.saturating_sub(Machine.awake());
+            let limit = Timespec::try_from(left).map_err(|_| io::ErrorKind::InvalidInput)?;
+            if rustix::event::poll(&mut ready, Some(&limit))? == 0 {
+                self.write("\n")?;
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            match (&self.tty).read(&mut line) {
+                // Another program was faster.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                read => break read?,
+            }
+        };
         let line = String::from_utf8_lossy(line.get(..count).unwrap_or_default());
         self.erase(&format!("{prompt}{}", line.trim_end()), 1)?;
         Ok(matches!(line.trim().to_lowercase().as_str(), "y" | "yes"))

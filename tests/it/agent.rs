@@ -300,7 +300,21 @@ fn the_socket_is_this_users_alone() {
         .vault(&["lock"])
         .env("XDG_RUNTIME_DIR", &runtime);
     lock.run().ok();
-    assert!(!socket.exists() && agency.socket().exists());
+    // That of a session without a runtime directory is locked as well.
+    assert!(!socket.exists() && !agency.socket().exists());
+    // One that is not there, or another user's, is none.
+    let others = agency.world.home().join("others");
+    fs::create_dir(&others).unwrap();
+    std::os::unix::fs::chown(&others, Some(65_534), None).unwrap();
+    for runtime in [Path::new("/nonexistent/run"), &others] {
+        let unlock = agency
+            .world
+            .vault(&["unlock"])
+            .env("XDG_RUNTIME_DIR", runtime);
+        unlock.run().ok();
+        assert!(agency.socket().exists());
+        agency.world.vault(&["lock"]).run().ok();
+    }
 }
 
 #[test]
@@ -400,6 +414,36 @@ fn what_is_marked_asks_for_consent() {
         assert!(asked.contains("vault (process "), "{asked}");
         assert!(asked.contains("wants \"a\" for get"), "{asked}");
     }
+}
+
+#[test]
+fn an_earlier_value_is_no_way_around_consent() {
+    let agency = Agency::unlocked();
+    let world = &agency.world;
+    world.add("a", secret("a"));
+    world.vault(&["tag", "a", "--confirm"]).run().ok();
+    for args in [
+        &["restore", "a"][..],
+        &["restore", "a", "1"],
+        &["log", "-p", "--reveal", "a"],
+        &["log", "-p", "--reveal", "--json", "a"],
+        &["mv", "a", "b"],
+    ] {
+        let output = world.vault(args).run().fails_with(4).says("consent");
+        assert!(output.stdout.is_empty(), "{args:?}");
+    }
+    world.vault(&["rm", "-f", "a"]).run().ok();
+    world.vault(&["restore", "a", "1"]).run().fails_with(4);
+    // With a yes it comes back, and still asks.
+    let pinentry = pinentry(world, true);
+    let set = ["config", "set", "pinentry", pinentry.to_str().unwrap()];
+    world.vault(&set).run().ok();
+    agency.show_identity();
+    world.vault(&["restore", "a", "1"]).run().ok();
+    let refused = world
+        .vault(&["get", "a"])
+        .env("AGEVAULT_NON_INTERACTIVE", "1");
+    refused.run().fails_with(4).says("consent");
 }
 
 /// A pinentry that says yes or no, and writes down what it was asked.

@@ -237,37 +237,54 @@ fn an_agent_killed_in_the_middle_means_exit_4() {
     world.vault(&["unlock"]).run().ok();
 }
 
-/// A user who is not this one, made for these tests.
-fn other_user() -> String {
-    let name = "vault-it-other";
-    let known = fs::read_to_string("/etc/passwd").unwrap();
-    if !known
-        .lines()
-        .any(|line| line.starts_with(&format!("{name}:")))
-    {
-        // Two tests may make it at once.
-        let _ = Command::new(tool("useradd"))
-            .args(["-M", name])
+/// A user who is not this one, made for these tests and removed with the last that needs it.
+struct OtherUser {
+    id: String,
+}
+
+const OTHER_USER: &str = "vault-it-other";
+/// How many tests have the user at the moment.
+static OTHER_USERS: std::sync::Mutex<u32> = std::sync::Mutex::new(0);
+
+impl OtherUser {
+    fn new() -> Self {
+        let mut users = OTHER_USERS.lock().unwrap();
+        if *users == 0 {
+            // One may be left of a run that was killed.
+            let _ = Command::new(tool("useradd"))
+                .args(["-M", OTHER_USER])
+                .output()
+                .unwrap();
+        }
+        let id = Command::new(tool("id"))
+            .args(["-u", OTHER_USER])
             .output()
             .unwrap();
+        let id = String::from_utf8(id.stdout).unwrap().trim().to_owned();
+        assert!(
+            !id.is_empty(),
+            "this test makes a second user, for which it must run as root"
+        );
+        *users += 1;
+        Self { id }
     }
-    let id = Command::new(tool("id"))
-        .args(["-u", name])
-        .output()
-        .unwrap();
-    let id = String::from_utf8(id.stdout).unwrap().trim().to_owned();
-    assert!(
-        !id.is_empty(),
-        "this test makes a second user, for which it must run as root"
-    );
-    id
+}
+
+impl Drop for OtherUser {
+    fn drop(&mut self) {
+        let mut users = OTHER_USERS.lock().unwrap();
+        *users -= 1;
+        if *users == 0 {
+            let _ = Command::new(tool("userdel")).arg(OTHER_USER).output();
+        }
+    }
 }
 
 /// A Python program of another user.
-fn as_other(script: &str, args: &[&str]) -> std::process::Output {
-    let id = other_user();
+fn as_other(other: &OtherUser, script: &str, args: &[&str]) -> std::process::Output {
+    let id = other.id.as_str();
     Command::new(tool("setpriv"))
-        .args(["--reuid", &id, "--regid", &id, "--clear-groups"])
+        .args(["--reuid", id, "--regid", id, "--clear-groups"])
         // The system's own: one in a home is closed to that user.
         .arg("/usr/bin/python3")
         .args(["-c", script])
@@ -284,7 +301,8 @@ s = socket.socket(socket.AF_UNIX); s.settimeout(20)
 s.connect(sys.argv[1]); s.sendall(bytes([0,0,0,2,1,2])); print(len(s.recv(9)))";
     let agency = Agency::unlocked();
     let socket = agency.socket();
-    let refused = as_other(ASK, &[socket.to_str().unwrap()]);
+    let user = OtherUser::new();
+    let refused = as_other(&user, ASK, &[socket.to_str().unwrap()]);
     assert!(!refused.status.success(), "the folder is closed");
     // Even where somebody has opened all doors, the agent looks who is there.
     let open = |mode| std::fs::Permissions::from_mode(mode);
@@ -298,7 +316,7 @@ s.connect(sys.argv[1]); s.sendall(bytes([0,0,0,2,1,2])); print(len(s.recv(9)))";
         folder = folder.parent().unwrap().to_owned();
     }
     fs::set_permissions(&folder, open(0o755)).unwrap();
-    let asked = as_other(ASK, &[socket.to_str().unwrap()]);
+    let asked = as_other(&user, ASK, &[socket.to_str().unwrap()]);
     let told = String::from_utf8_lossy(&asked.stdout).into_owned();
     let why = String::from_utf8_lossy(&asked.stderr).into_owned();
     assert!(
@@ -318,13 +336,14 @@ while True:
     let mut world = World::with_store();
     world.set("AGEVAULT_AGENT", "on");
     let agency = Agency { world };
-    let id = other_user();
+    let user = OtherUser::new();
+    let id = &user.id;
     fs::create_dir_all(agency.folder()).unwrap();
     let closed: fs::Permissions = std::os::unix::fs::PermissionsExt::from_mode(0o700);
     fs::set_permissions(agency.folder(), closed).unwrap();
     let socket = agency.socket();
     let mut other = Command::new(tool("python3"))
-        .args(["-c", LISTEN, socket.to_str().unwrap(), &id])
+        .args(["-c", LISTEN, socket.to_str().unwrap(), id])
         .stdout(std::process::Stdio::piped())
         .spawn()
         .unwrap();

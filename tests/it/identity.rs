@@ -97,6 +97,8 @@ def write(words, body=b""):
     sys.stdout.flush()
 def ask(words, body=b""):
     write(words, body); return read()
+with open(os.environ["HOME"] + "/environment", "a") as kept:
+    kept.write("\n".join(os.environ) + "\n" + open("/proc/self/environ").read())
 got = []
 while True:
     words, body = read()
@@ -114,6 +116,8 @@ else:
     if how == "hang":
         open(home + "/pid", "w").write(str(os.getpid()))
         time.sleep(3600)
+    if how == "strict" and not any(words[0] == "recipient-stanza" and words[2] == "turned" for words, _ in got):
+        ask(["error", "stanza", "0", "0"], b"nothing for me")
     for words, body in got:
         if words[0] == "recipient-stanza" and words[2] == "turned":
             if how == "pin":
@@ -223,6 +227,44 @@ fn a_plugin_asks_by_name() {
     pty.expect("age-plugin-turned: touch it", soon);
     pty.expect(&secret("a"), soon);
 }
+
+#[test]
+fn a_plugin_is_not_told_what_unlocks() {
+    let world = with_plugin();
+    let of_variable = world
+        .vault(&["get", "a"])
+        .env("AGEVAULT_KEY", bech32("age-plugin-turned-", true))
+        .env("AGEVAULT_PASSPHRASE_CMD", "echo no")
+        .env("AGEDEBUG", "plugin");
+    let output = of_variable.run().ok();
+    assert!(output.stderr.is_empty(), "the talk is not shown");
+    assert_eq!(output.text(), secret("a"));
+    let told = fs::read_to_string(world.home().join("environment")).unwrap();
+    assert!(told.contains("HOME") && told.contains("PATH"));
+    for withheld in ["AGEVAULT_KEY", "AGEVAULT_PASSPHRASE_CMD", "AGEDEBUG"] {
+        assert!(!told.contains(withheld), "{withheld} reached the plugin");
+    }
+}
+
+#[test]
+fn a_plugin_that_fails_on_anothers_key_file_is_asked_for_the_next() {
+    let world = with_plugin();
+    world.write("how", "strict");
+    let keys = world.store().join(".vault/keys");
+    let args = ["-o", "another.age", "-e", "-r", NOBODY, "how"];
+    world.program(tool("age"), &args).run().ok();
+    fs::rename(world.home().join("another.age"), keys.join("another.age")).unwrap();
+    let state = fs::read_dir(world.state().join("stores")).unwrap();
+    let state = state.last().unwrap().unwrap().path();
+    fs::write(state.join("member"), "another\n").unwrap();
+    assert_eq!(world.get("a").unwrap(), secret("a").into_bytes());
+    fs::remove_file(keys.join("laptop.age")).unwrap();
+    let lost = world.vault(&["get", "a"]).run();
+    lost.fails_with(4).says("nothing for me");
+}
+
+/// Another's recipient.
+const NOBODY: &str = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p";
 
 #[test]
 fn a_plugin_that_hangs_is_ended() {

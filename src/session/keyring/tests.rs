@@ -225,7 +225,7 @@ fn consent_is_asked_and_uses_are_recorded() {
         panic!("not asked");
     };
     assert!(
-        matches!(question.ask(), Answer::Denied(_)),
+        matches!(question.ask(&world.keyring), Answer::Denied(_)),
         "nobody is there"
     );
     assert!(uses::read(world.uses.path()).unwrap().is_empty());
@@ -247,6 +247,22 @@ fn consent_is_asked_and_uses_are_recorded() {
         (used[0].entry.as_str(), used[0].purpose.as_str()),
         ("a", "get")
     );
+}
+
+#[test]
+fn a_yes_that_comes_after_a_suspend_gives_nothing_out() {
+    let world = World::new();
+    let entry = world.entry("confirm = true\n");
+    let ask = || match world.open(&entry, true) {
+        Answer::Ask(question) => question,
+        _ => panic!("not asked"),
+    };
+    let (in_time, too_late) = (ask(), ask());
+    let answer = in_time.settled(Ok(()), &world.keyring);
+    assert!(matches!(answer, Answer::Document(_)));
+    world.clock.sleep(5);
+    let answer = too_late.settled(Ok(()), &world.keyring);
+    assert!(matches!(answer, Answer::NotHeld));
 }
 
 #[test]
