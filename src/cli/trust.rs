@@ -144,7 +144,9 @@ fn tell(cx: &Context, number: u32, followed: &Followed, has_git: bool) {
         cx.ui.say(&format!("carried over: {name}, removed"));
     }
     for name in &carried.members {
-        cx.ui.say(&format!("carried over: the member {name}"));
+        cx.ui.warn(&format!(
+            "the member {name} was added in the old epoch and is not carried over; if that was you: vault members add {name} RECIPIENT"
+        ));
     }
     if has_git && !carried.is_empty() {
         cx.ui.say("push it with: vault sync");

@@ -73,7 +73,7 @@ pub struct Carried {
     pub changed: Vec<String>,
     /// Entries that were removed.
     pub removed: Vec<String>,
-    /// Members that were added.
+    /// Members that the old epoch has more, and that were not carried over.
     pub members: Vec<String>,
     /// The headers of what was written.
     pub headers: Vec<Header>,
@@ -82,7 +82,7 @@ pub struct Carried {
 impl Carried {
     /// Whether there was nothing to carry over.
     pub fn is_empty(&self) -> bool {
-        self.changed.is_empty() && self.removed.is_empty() && self.members.is_empty()
+        self.changed.is_empty() && self.removed.is_empty()
     }
 
     /// What the commit says.
@@ -90,8 +90,6 @@ impl Carried {
         let mut lines = vec![format!("carry work over to epoch {epoch}\n")];
         lines.extend(self.changed.iter().map(|name| format!("change {name}")));
         lines.extend(self.removed.iter().map(|name| format!("remove {name}")));
-        let members = self.members.iter();
-        lines.extend(members.map(|name| format!("add the member {name}")));
         lines.join("\n")
     }
 }
@@ -236,27 +234,19 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// Members that this device has added are added again; the new list is the other side's otherwise.
+    /// The list is the other side's. A member whom only the old epoch has is named and not carried over: whoever was removed holds
+    /// the old keys and could have sealed his own return; a person adds members.
     fn members(&mut self) -> Result<(), Error> {
         let before = self.list(self.sides.base)?;
         let own = self.list(self.sides.own)?;
         let mut list = self.list(self.sides.head)?;
         let is_of = |list: &Members, name: &str| list.list.iter().any(|one| one.name == name);
-        for member in own.list {
-            let name = member.name.clone();
-            if is_of(&before, &name) || is_of(&list, &name) {
-                continue;
-            }
-            let file = people::key_file(self.keys, &member)?;
-            if list.admit(member).is_ok() {
-                self.changes.insert(layout::key_path(&name), Some(file));
-                self.carried.members.push(name);
-            }
-        }
+        let names = own.list.into_iter().map(|member| member.name);
+        let left = names.filter(|name| !is_of(&before, name) && !is_of(&list, name));
+        self.carried.members.extend(left);
         let known = self.store.state.rev(layout::MEMBERS)?;
-        if !self.carried.members.is_empty() || list.rev < known {
-            let seen = self.store.state.rev(layout::MEMBERS)?.max(list.rev);
-            list.rev = store::rev_after(layout::MEMBERS, seen)?;
+        if list.rev < known {
+            list.rev = store::rev_after(layout::MEMBERS, known)?;
             let file = people::list_file(self.keys, &list)?;
             self.changes.insert(layout::MEMBERS.to_owned(), Some(file));
         }

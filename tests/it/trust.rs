@@ -160,7 +160,9 @@ fn work_that_nobody_has_seen_is_carried_over() {
     let _ = trust(c, &words)
         .ok()
         .says("carried over: mine")
-        .says("carried over: the member watch");
+        .says("the member watch was added in the old epoch and is not carried over");
+    // Whoever was removed holds the old keys, and could have sealed his own return.
+    assert!(!c.store().join(".vault/keys/watch.age").exists());
     gives(c, "mine", "mine");
     gives(c, "one", "one of c");
     gives(c, "theirs", "theirs");
@@ -182,12 +184,6 @@ fn work_that_nobody_has_seen_is_carried_over() {
     assert_eq!(both(a), expected);
     gives(a, "mine", "mine");
     sound(a);
-    let read = a
-        .vault(&["get", "mine"])
-        .env("AGEVAULT_IDENTITY", key)
-        .run()
-        .ok();
-    assert_eq!(read.stdout, secret("mine").into_bytes());
 }
 
 #[test]
