@@ -10,6 +10,7 @@ use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::cli::view;
 use crate::git::quarantine::is_address;
+use crate::git::quarantine::shown;
 use crate::store;
 use crate::sync;
 use crate::sync::Remote;
@@ -78,7 +79,7 @@ impl Run for Args {
                     let seen = store.state.remote(&remote.name).ok().flatten();
                     json!({
                         "name": remote.name,
-                        "url": remote.url,
+                        "url": shown(&remote.url),
                         "seen": seen.map(|(id, _)| id.to_string()),
                     })
                 });
@@ -87,7 +88,7 @@ impl Run for Args {
             }
             Action::Show { json: false } => {
                 for remote in Remote::all(store)? {
-                    let line = format!("{}\t{}", remote.name, remote.url);
+                    let line = format!("{}\t{}", remote.name, shown(&remote.url));
                     let line = cx
                         .ui
                         .paint(&line, crate::cli::ui::Style::Plain)
@@ -106,7 +107,8 @@ impl Run for Args {
                 found.remove(store, &git)?;
                 let text = format!(
                     "forgot {}; what is at {} stays there",
-                    found.name, found.url
+                    found.name,
+                    shown(&found.url)
                 );
                 cx.ui.say(&text);
             }

@@ -150,7 +150,8 @@ impl fmt::Display for Error {
             Self::NotText(path) => write!(f, "the path \"{path}\" in a commit is not UTF-8"),
             Self::Address(url) => write!(
                 f,
-                "\"{url}\" is no address of a repository outside the store"
+                "\"{}\" is no address of a repository outside the store",
+                crate::git::quarantine::shown(url)
             ),
             Self::Start(source) => write!(f, "could not start git: {source}"),
             Self::Git { command, said } if said.is_empty() => write!(f, "git {command} failed"),

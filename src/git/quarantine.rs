@@ -175,6 +175,20 @@ pub fn is_address(url: &str) -> bool {
         && !url.chars().any(char::is_control)
 }
 
+/// An address as it may be shown: a password that somebody has put into it is left out.
+pub fn shown(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return url.to_owned();
+    };
+    let authority = rest.split('/').next().unwrap_or_default();
+    let hidden = authority.rsplit_once('@').and_then(|(user, host)| {
+        let (name, _) = user.split_once(':')?;
+        let path = rest.strip_prefix(authority)?;
+        Some(format!("{scheme}://{name}:***@{host}{path}"))
+    });
+    hidden.unwrap_or_else(|| url.to_owned())
+}
+
 /// Whether git says that a branch is not there; it was asked to speak English.
 fn is_absent(said: &str) -> bool {
     said.split("; ")
@@ -226,6 +240,14 @@ mod tests {
             ("a\nb", false),
         ] {
             assert_eq!(is_address(url), ok, "{url}");
+        }
+    }
+
+    #[test]
+    fn a_password_in_an_address_is_not_shown() {
+        assert_eq!(shown("https://me:pw@host/x"), "https://me:***@host/x");
+        for url in ["https://me@host/x:y", "/srv/store.git", "git@host:x"] {
+            assert_eq!(shown(url), url);
         }
     }
 
