@@ -39,6 +39,8 @@ pub fn shapes(secret: &[u8]) -> Vec<Zeroizing<Vec<u8>>> {
             found.text(line);
         }
     }
+    found.0.sort_unstable_by(|a, b| a.as_slice().cmp(b));
+    found.0.dedup();
     found.0
 }
 
@@ -63,7 +65,7 @@ struct Found(Vec<Zeroizing<Vec<u8>>>);
 impl Found {
     fn add(&mut self, shape: Vec<u8>) {
         let shape = Zeroizing::new(shape);
-        if shape.len() >= MIN_BYTES && !self.0.contains(&shape) {
+        if shape.len() >= MIN_BYTES {
             self.0.push(shape);
         }
     }
