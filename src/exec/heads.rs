@@ -88,7 +88,10 @@ impl Heads {
     }
 
     /// The word of the table, and the bit in it, for a look.
-    #[allow(clippy::cast_possible_truncation, reason = "it has at most as many bits as the table's size needs")]
+    #[allow(
+        clippy::cast_possible_truncation,
+        reason = "it has at most as many bits as the table's size needs"
+    )]
     fn place(&self, look: u64) -> (usize, u64) {
         let number = (look.wrapping_mul(SPREAD) >> self.shift) as usize;
         (number / WORD_BITS, 1 << (number % WORD_BITS))
