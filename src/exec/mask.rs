@@ -38,7 +38,7 @@ struct Machine {
     /// For each state of the automaton, by its number, how many bytes of a shape it has seen.
     depths: Vec<(StateID, usize)>,
     /// Jumps to where a shape may begin.
-    heads: Option<Heads>,
+    heads: Heads,
 }
 
 enum Form {
@@ -76,7 +76,7 @@ impl Shapes {
             automaton,
             start,
             depths,
-            heads: Heads::of(patterns()),
+            heads: Heads::of(patterns())?,
         })))
     }
 }
@@ -213,21 +213,16 @@ impl Masker {
         let mut state = self.state;
         // Where the automaton is left again for a jump, once it has seen nothing that leads on.
         let mut check = from;
-        let mut jumps = machine.heads.as_ref().map(Heads::jumps);
         while at < data.len() {
-            if let Some(jumps) = jumps.as_mut().filter(|_| at >= check) {
+            if at >= check {
                 let depth = machine.depth(state);
                 if depth < MIN_BYTES && depth <= at {
-                    at = jumps.next(data, at - depth);
+                    at = machine.heads.next(data, at - depth);
                     state = machine.start;
                 }
                 check = at + MIN_BYTES;
             }
-            let stop = if jumps.is_some() {
-                check.min(data.len())
-            } else {
-                data.len()
-            };
+            let stop = check.min(data.len());
             for &byte in data.get(at..stop).unwrap_or_default() {
                 state = automaton.next_state(Anchored::No, state, byte);
                 at += 1;

@@ -105,6 +105,8 @@ pub struct Handed {
     pub secret: Secret,
     /// Whether the entry is expired and was let through.
     pub is_expired: bool,
+    /// Whether that is the entry's secret, and not a field such as a user name.
+    pub is_secret: bool,
     /// Why it was chosen, in words.
     pub why: String,
 }
@@ -200,6 +202,7 @@ impl Plan {
         set.chain(
             self.streams
                 .iter()
+                .filter(|one| one.is_secret)
                 .map(|one| (one.name.as_str(), &one.secret)),
         )
     }
@@ -336,7 +339,7 @@ fn settle(assignments: &mut Vec<Assignment>) {
 /// The same for open files.
 fn settle_streams(streams: &mut Vec<Handed>) -> Result<(), Refused> {
     streams.sort_by(|a, b| (a.number, &a.name).cmp(&(b.number, &b.name)));
-    streams.dedup_by(|a, b| a.number == b.number && a.name == b.name);
+    streams.dedup_by(|a, b| (a.number, &a.name, &a.secret) == (b.number, &b.name, &b.secret));
     let mut pairs = streams.iter().zip(streams.iter().skip(1));
     match pairs.find(|(a, b)| a.number == b.number) {
         None => Ok(()),
@@ -352,11 +355,16 @@ fn hand(one: Wanted, number: i32, is_expired: bool) -> Result<Handed, Refused> {
     if number != 0 && !(3..=NUMBER_MAX).contains(&number) {
         return Err(Refused::BadNumber(number));
     }
+    let no_field = Refused::NoField {
+        name: one.header.name.clone(),
+        field: one.field.word(),
+    };
     Ok(Handed {
         number,
+        secret: one.field.of(&one.header, one.secret).ok_or(no_field)?,
         name: one.header.name,
-        secret: one.secret,
         is_expired,
+        is_secret: one.field == Field::Secret,
         why: one.why,
     })
 }

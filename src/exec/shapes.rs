@@ -10,6 +10,8 @@ use zeroize::Zeroizing;
 
 /// A shorter secret is not looked for: "yes" or "42" is in every output.
 pub const MIN_BYTES: usize = 4;
+/// A longer secret has more shapes than can be looked for in any reasonable time and memory.
+pub const MAX_BYTES: usize = 64 << 10;
 
 /// A shorter line of a secret of several lines is not looked for alone.
 const LINE_MIN_BYTES: usize = 8;
@@ -39,6 +41,8 @@ pub fn shapes(secret: &[u8]) -> Vec<Zeroizing<Vec<u8>>> {
             found.text(line);
         }
     }
+    found.0.sort_unstable_by(|a, b| a.as_slice().cmp(b));
+    found.0.dedup();
     found.0
 }
 
@@ -63,7 +67,7 @@ struct Found(Vec<Zeroizing<Vec<u8>>>);
 impl Found {
     fn add(&mut self, shape: Vec<u8>) {
         let shape = Zeroizing::new(shape);
-        if shape.len() >= MIN_BYTES && !self.0.contains(&shape) {
+        if shape.len() >= MIN_BYTES {
             self.0.push(shape);
         }
     }

@@ -119,7 +119,8 @@ fn used(dir: &Dir) -> Result<Vec<Used>, Failure> {
     Ok(all)
 }
 
-/// For each variable the entry that has its very value, where the store opens without a question.
+/// For each variable the entry that has its very value, where the store opens without a question. An entry that asks before
+/// each use is not opened for this.
 fn by_value(cx: &Context, opened: &Opened, known: &[Header], used: &[Used]) -> Vec<Option<String>> {
     let is_looked_for = |one: &&Used| one.value.len() >= VALUE_MIN_BYTES;
     let keys = used
@@ -131,6 +132,7 @@ fn by_value(cx: &Context, opened: &Opened, known: &[Header], used: &[Used]) -> V
     };
     let names: Vec<Name> = known
         .iter()
+        .filter(|header| !header.confirm)
         .filter_map(|header| Name::parse(&header.name).ok())
         .collect();
     let found = fs::parallel(&names, PARALLEL_FROM, |name| {

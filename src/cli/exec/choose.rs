@@ -26,6 +26,7 @@ use crate::policy::scope::Provider;
 use crate::policy::select::Filter;
 use crate::policy::variable;
 use crate::policy::variable::Sieve;
+use crate::secret::Secret;
 use crate::store;
 use crate::store::Entry;
 use crate::store::keeper::Keeper;
@@ -154,15 +155,9 @@ impl Search<'_> {
             What::Entry(name, _) if !store.has(name)? => {
                 Ok(Outcome::Absent(Context::no_entry(store, name)))
             }
-            What::Entry(name, need) => {
-                let entry = store.entry(self.keys, name)?;
-                match need.as_ref().filter(|need| !need.is_met_by(&entry.header)) {
-                    Some(need) => Err(Unmet::Unfit(need.clone(), name.to_string()).into()),
-                    None => Ok(Outcome::Entry(Box::new(entry))),
-                }
-            }
+            What::Entry(name, need) => self.opened(name, ask.field, need.as_ref()),
             What::Need(need) => match self.narrowest(need, known)? {
-                Ok(entry) => Ok(Outcome::Entry(Box::new(entry))),
+                Ok(name) => self.opened(&name, ask.field, Some(need)),
                 Err(unmet @ Unmet::None(_)) => Ok(Outcome::Absent(unmet.into())),
                 Err(Unmet::Expired(_, names)) if self.expired == Expired::Skip => {
                     Ok(Outcome::Skipped(names))
@@ -172,15 +167,47 @@ impl Search<'_> {
         }
     }
 
+    /// An entry, if it suffices. Its secret is opened only where it is handed out: that may ask a person for consent.
+    fn opened(&self, name: &Name, field: Field, need: Option<&Need>) -> Result<Outcome, Failure> {
+        let store = &self.opened.store;
+        let unfit = |header: &Header| need.filter(|need| !need.is_met_by(header));
+        let refused = |need: &Need| Failure::from(Unmet::Unfit(need.clone(), name.to_string()));
+        let is_opened = field == Field::Secret;
+        if need.is_some() || !is_opened {
+            let (header, _) = store.look(self.keys, name)?;
+            if let Some(need) = unfit(&header) {
+                return Err(refused(need));
+            }
+            if !is_opened {
+                let secret = Secret::new(Vec::new());
+                return Ok(Outcome::Entry(Box::new(Entry { header, secret })));
+            }
+        }
+        let entry = store.entry(self.keys, name)?;
+        match unfit(&entry.header) {
+            Some(need) => Err(refused(need)),
+            None => Ok(Outcome::Entry(Box::new(entry))),
+        }
+    }
+
     /// The narrowest token that meets a need, by the verified headers of all that the index has for it.
-    fn narrowest(&self, need: &Need, known: &[Header]) -> Result<Result<Entry, Unmet>, Failure> {
+    fn narrowest(&self, need: &Need, known: &[Header]) -> Result<Result<Name, Unmet>, Failure> {
+        let store = &self.opened.store;
         let fits = |header: &Header| need.is_met_by(header) && self.within.accepts(header);
-        let mut entries = self.open(known.iter().filter(|header| fits(header)))?;
-        entries.retain(|entry| fits(&entry.header));
-        let headers: Vec<&Header> = entries.iter().map(|entry| &entry.header).collect();
+        let names = names_of(known.iter().filter(|header| fits(header)));
+        let headers = fs::parallel(&names, PARALLEL_FROM, |name| store.look(self.keys, name));
+        let headers: Vec<(Header, usize)> = headers.into_iter().collect::<Result<_, _>>()?;
+        let (names, headers): (Vec<Name>, Vec<&Header>) = names
+            .into_iter()
+            .zip(headers.iter().map(|(header, _)| header))
+            .filter(|(_, header)| fits(header))
+            .unzip();
         let allow_expired = self.expired == Expired::Allow;
         let chosen = need.narrowest(&headers, self.cx.env.now, allow_expired);
-        Ok(chosen.map(|at| entries.swap_remove(at)))
+        Ok(chosen.and_then(|at| {
+            let name = names.into_iter().nth(at);
+            name.ok_or_else(|| Unmet::None(need.clone()))
+        }))
     }
 
     /// What the filter accepts.
@@ -192,7 +219,16 @@ impl Search<'_> {
             let passes = |env: &String| self.sieve.passes(env);
             is_meant(filter, header) && header.env.as_ref().is_none_or(passes)
         };
-        for Entry { header, secret } in self.open(known.iter().filter(|header| fits(header)))? {
+        let is_skipped =
+            |header: &Header| self.expired == Expired::Skip && header.is_expired(self.cx.env.now);
+        let (skipped, meant): (Vec<&Header>, Vec<&Header>) = known
+            .iter()
+            .filter(|header| fits(header))
+            .partition(|header| is_skipped(header));
+        found
+            .skipped
+            .extend(skipped.iter().map(|header| header.name.clone()));
+        for Entry { header, secret } in self.open(meant.into_iter())? {
             if fits(&header) {
                 found.wanted.push(Wanted {
                     variable: None,
@@ -208,9 +244,7 @@ impl Search<'_> {
     }
 
     fn open<'h>(&self, headers: impl Iterator<Item = &'h Header>) -> Result<Vec<Entry>, Failure> {
-        let names: Vec<Name> = headers
-            .filter_map(|header| Name::parse(&header.name).ok())
-            .collect();
+        let names = names_of(headers);
         let store = &self.opened.store;
         let entries = fs::parallel(&names, PARALLEL_FROM, |name| store.entry(self.keys, name));
         Ok(entries.into_iter().collect::<Result<_, _>>()?)
@@ -300,6 +334,12 @@ fn removed<'o>(
     removed.sort_unstable();
     removed.dedup();
     Ok(removed)
+}
+
+fn names_of<'h>(headers: impl Iterator<Item = &'h Header>) -> Vec<Name> {
+    headers
+        .filter_map(|header| Name::parse(&header.name).ok())
+        .collect()
 }
 
 /// Whether a filter means an entry; the losing side of a merge is never meant.

@@ -21,6 +21,7 @@ use crate::exec::mask::Shapes;
 use crate::exec::plan::Assignment;
 use crate::exec::plan::Plan;
 use crate::exec::shapes;
+use crate::exec::shapes::MAX_BYTES;
 use crate::exec::shapes::MIN_BYTES;
 use crate::sys::handed;
 use crate::sys::process;
@@ -167,6 +168,11 @@ fn streams(plan: &Plan) -> io::Result<(Option<File>, Vec<OwnedFd>)> {
 fn mask(cx: &Context, plan: &Plan) -> Result<Option<Shapes>, Failure> {
     let mut long = Vec::new();
     for (name, secret) in plan.secrets() {
+        if secret.len() > MAX_BYTES {
+            let text =
+                format!("\"{name}\" is too large to be masked: it has more than {MAX_BYTES} bytes");
+            return Err(Failure::new(REFUSED, text));
+        }
         if shapes::is_long_enough(secret.expose()) {
             long.push(secret.expose());
         } else if !secret.is_empty() {

@@ -115,7 +115,8 @@ fn any_cut_gives_what_one_piece_gives() {
                 .map(|_| letters[numbers.below(letters.len())])
                 .collect()
         };
-        let secrets: Vec<Vec<u8>> = (0..=(round % 5)).map(|_| text(12)).collect();
+        let most = if round % 2 == 0 { 12 } else { 40 };
+        let secrets: Vec<Vec<u8>> = (0..=(round % 5)).map(|_| text(most)).collect();
         let mut stream = text(60);
         for secret in &secrets {
             for shape in shapes(secret).iter().step_by(3) {
@@ -147,14 +148,13 @@ fn any_cut_gives_what_one_piece_gives() {
 }
 
 #[test]
-fn many_secrets_take_the_other_paths() {
-    // Too many heads for jumps, then too many bytes for the table.
+fn many_secrets_are_found_with_and_without_the_table() {
+    // Few bytes, then too many for the table.
     for (count, length) in [(60, 8), (60, 900)] {
         let secrets: Vec<String> = (0..count)
             .map(|number: usize| format!("{:x}{}", number * 7919 + 4096, "q".repeat(length)))
             .collect();
         let set = Shapes::of(secrets.iter().map(String::as_bytes)).unwrap();
-        assert!(set.0.heads.is_none());
         assert_eq!(length > 100, matches!(set.0.automaton, Form::Small(_)));
         let stream = secrets.join(" and ");
         let expected = vec!["********"; count].join(" and ");
