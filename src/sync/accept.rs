@@ -309,17 +309,12 @@ impl Adopting<'_> {
         if here != before {
             return self.merge(&name, (before, here), item.entry, writer);
         }
-        match (item.fate, item.entry) {
-            // Merged with a change of this store that came to nothing, too.
-            (Fate::Anew(_) | Fate::Merged, Some(entry)) => {
-                writer.put_as_is(&name, entry.header, &entry.secret)?;
-            }
-            _ => {
-                let bytes = item
-                    .blob
-                    .map(|blob| self.read.blob(blob, tree::max_bytes(path)));
-                writer.place(path, bytes.transpose()?)?;
-            }
+        // Merged with a change of this store that came to nothing, too.
+        if let (Fate::Anew(_) | Fate::Merged, Some(entry)) = (item.fate, item.entry) {
+            writer.put_as_is(&name, entry.header, &entry.secret)?;
+        } else {
+            let read = |blob| self.read.blob(blob, tree::max_bytes(path));
+            writer.place(path, item.blob.map(read).transpose()?)?;
         }
         Ok(())
     }
