@@ -293,7 +293,27 @@ impl State {
 
     /// Remembers the head last seen of a remote; everything it has is in this store, verified.
     pub fn set_remote(&self, name: &str, head: Id, seconds: i64) -> Result<(), Error> {
-        self.set(&remote_file(name), format!("{head} {seconds}\n").as_bytes())
+        let text = format!("{head} {seconds}\n");
+        self.at_work(|| self.set(&remote_file(name), text.as_bytes()))
+    }
+
+    /// Does what must leave a mark if the process dies meanwhile, so that the next command cleans up after it. Where the lock of
+    /// writers is held, by this process or another, whoever holds it has marked it.
+    pub fn at_work<T>(&self, work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+        let failed = |source| fs::Error {
+            action: "write",
+            path: self.path.join("lock"),
+            source,
+        };
+        let lock = self.try_lock()?.filter(|lock| !lock.is_marked());
+        if let Some(lock) = &lock {
+            lock.mark().map_err(failed)?;
+        }
+        let done = work()?;
+        if let Some(lock) = &lock {
+            lock.clear().map_err(failed)?;
+        }
+        Ok(done)
     }
 
     /// Forgets a remote.

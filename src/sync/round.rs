@@ -240,7 +240,7 @@ fn forward(
         Err(store::Error::Git(git::Error::Moved { .. })) => return Ok(Next::Again),
         other => other?,
     }
-    store.state.raise_revs(&revs)?;
+    store.state.at_work(|| store.state.raise_revs(&revs))?;
     outcome.came.extend(changes.iter().map(Changed::from));
     Ok(Next::Done)
 }
@@ -281,7 +281,7 @@ fn join(
     let joined = join.prepare(&mut writer)?;
     own.bring(&fetched.repo, steps, &tree::max_bytes)?;
     writer.commit(&format!("merge {}", fetched.remote.name))?;
-    store.state.raise_revs(&revs)?;
+    store.state.at_work(|| store.state.raise_revs(&revs))?;
     let is_merged = |name: &String| joined.merged.contains(name);
     let came = changes.iter().map(Changed::from);
     outcome
