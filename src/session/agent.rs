@@ -83,7 +83,8 @@ struct Job {
 /// What comes back to the thread that waits.
 enum Back {
     Connection(Connection),
-    End,
+    /// Whoever made it end.
+    End(Connection),
 }
 
 /// What the workers share.
@@ -154,7 +155,11 @@ pub fn serve(
         while let Ok(back) = returned.try_recv() {
             match back {
                 Back::Connection(connection) => hall.connections.push(connection),
-                Back::End => return Ok(End::Over),
+                Back::End(connection) => {
+                    // It closes with the process: the client waits for that, and then finds neither memory nor socket.
+                    std::mem::forget(connection);
+                    return Ok(End::Over);
+                }
             }
         }
         hall.accept(listener);
@@ -352,6 +357,13 @@ impl Connection {
         Ok(())
     }
 
+    fn write(&self, reply: &Reply<'_>) -> io::Result<()> {
+        let frame = reply.frame();
+        let deadline = Machine.awake() + PATIENCE;
+        write_until(&self.stream, frame.head.expose(), deadline)?;
+        write_until(&self.stream, frame.tail, deadline)
+    }
+
     fn frame(&self) -> &[u8] {
         self.buffer.get(LENGTH_BYTES..).unwrap_or_default()
     }
@@ -403,22 +415,17 @@ impl Office {
     }
 
     fn answer(&self, connection: Connection, answer: &Answer) {
-        if matches!(answer, Answer::End) {
-            self.keyring.forget();
+        if !matches!(answer, Answer::End) {
+            return self.send(connection, &answer.reply());
         }
-        self.send(connection, &answer.reply());
-        if matches!(answer, Answer::End) {
-            self.give_back(Back::End);
-        }
+        self.keyring.forget();
+        // It ends, whether the client reads that or not.
+        let _ = connection.write(&answer.reply());
+        self.give_back(Back::End(connection));
     }
 
     fn send(&self, connection: Connection, reply: &Reply<'_>) {
-        let frame = reply.frame();
-        let deadline = Machine.awake() + PATIENCE;
-        let stream = &connection.stream;
-        let sent = write_until(stream, frame.head.expose(), deadline)
-            .and_then(|()| write_until(stream, frame.tail, deadline));
-        if sent.is_ok() {
+        if connection.write(reply).is_ok() {
             let Connection { stream, pid, .. } = connection;
             self.give_back(Back::Connection(Connection::new(stream, pid)));
         }

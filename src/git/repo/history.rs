@@ -65,8 +65,13 @@ impl Repo {
             next.push(read(until, true)?);
         }
         let mut new_left = 1_usize;
+        // The time of the oldest that was once taken for a new one: what waits and is not older may be its descendant.
+        let mut oldest_new = i64::MAX;
         while let Some((seconds, id, old, parents)) = next.pop() {
             new_left -= usize::from(!old);
+            if !old {
+                oldest_new = oldest_new.min(seconds);
+            }
             let known = seen.get(&id).map(|seen| seen.old);
             if known.is_none_or(|known| old && !known) {
                 for parent in &parents {
@@ -87,7 +92,8 @@ impl Repo {
                 next.iter()
                     .any(|(_, id, ..)| seen.get(id).is_some_and(is_new))
             };
-            if new_left == 0 && !repaints() {
+            let is_past = next.peek().is_none_or(|(seconds, ..)| *seconds < oldest_new);
+            if new_left == 0 && is_past && !repaints() {
                 break;
             }
         }

@@ -334,6 +334,26 @@ fn ancestors_and_walks() {
 }
 
 #[test]
+fn a_walk_over_commits_of_one_second_counts_none_too_many() {
+    let world = World::new();
+    let repo = world.repo();
+    // Names decide the order within a second: many pairs of sides, so that each order comes up.
+    for round in 0..32 {
+        let name = |what: &str| format!("{what} {round}");
+        let root = commit_on(&repo, &[], 10, &name("root"));
+        let base = commit_on(&repo, &[root], 10, &name("base"));
+        let sides = ["left", "right"].map(|side| {
+            let first = commit_on(&repo, &[base], 10, &name(side));
+            let second = commit_on(&repo, &[first], 10, &name(&format!("{side} again")));
+            (first, second)
+        });
+        let [left, right] = sides;
+        assert_eq!(repo.walk(left.1, Some(right.1)).unwrap(), [left.1, left.0]);
+        assert_eq!(repo.walk(right.1, Some(left.1)).unwrap(), [right.1, right.0]);
+    }
+}
+
+#[test]
 fn repositories_that_read_other_than_they_lie_are_refused() {
     let world = filled();
     let git = world.store().join(".git");
