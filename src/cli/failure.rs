@@ -118,6 +118,9 @@ impl From<store::Error> for Failure {
             {
                 Self::failed(text).hint(NO_ROOM)
             }
+            Error::Git(git::Error::AddressSecret(_)) => Self::failed(text).hint(
+                "leave it out, with: vault remote add NAME URL; git asks its credential helpers for it",
+            ),
             Error::TooLarge | Error::HeaderTooLarge | Error::NoRepository | Error::Git(_) => {
                 Self::failed(text)
             }

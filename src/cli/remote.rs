@@ -9,8 +9,9 @@ use crate::cli::Run;
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::cli::view;
-use crate::git::quarantine::is_address;
-use crate::git::quarantine::shown;
+use crate::git::address::holds_secret;
+use crate::git::address::is_address;
+use crate::git::address::shown;
 use crate::store;
 use crate::sync;
 use crate::sync::Remote;
@@ -71,7 +72,8 @@ impl Run for Args {
                     url: checked_url(cx, url)?,
                 };
                 remote.add(store, &git)?;
-                cx.ui.say(&format!("{} is {}", remote.name, remote.url));
+                cx.ui
+                    .say(&format!("{} is {}", remote.name, shown(&remote.url)));
             }
             Action::Show { json: true } => {
                 let remotes = Remote::all(store)?;
@@ -132,17 +134,12 @@ pub(super) fn checked_url(cx: &Context, url: &str) -> Result<String, Failure> {
         let error = crate::git::Error::Address(url.to_owned());
         return Err(store::Error::from(error).into());
     }
-    let authority = url.split_once("://").map(|(_, rest)| rest);
-    let user = authority
-        .and_then(|rest| rest.split('/').next())
-        .and_then(|authority| authority.rsplit_once('@'))
-        .map(|(user, _)| user);
-    if user.is_some_and(|user| user.contains(':')) {
-        let text = "the address holds a password, which anyone on this machine could read";
-        return Err(Failure::usage(text).hint("leave it out: git asks its credential helpers"));
+    if holds_secret(url) {
+        let error = crate::git::Error::AddressSecret(url.to_owned());
+        return Err(store::Error::from(error).into());
     }
     let local = cx.env.absolute(Path::new(url));
-    if authority.is_none() && fs::kind(&local).is_some() {
+    if !url.contains("://") && fs::kind(&local).is_some() {
         let text = local.to_str().map(str::to_owned);
         return text.ok_or_else(|| Failure::usage("the folder's path is not UTF-8"));
     }

@@ -183,7 +183,7 @@ fn json(remote: &Remote, done: &sync::Outcome, dry_run: bool) -> Value {
     let list = |changes: &[Changed]| changes.iter().map(to_json).collect::<Vec<_>>();
     json!({
         "remote": remote.name,
-        "url": crate::git::quarantine::shown(&remote.url),
+        "url": crate::git::address::shown(&remote.url),
         "dry_run": dry_run,
         "commits_in": done.commits_in,
         "commits_out": done.commits_out,

@@ -61,6 +61,8 @@ pub enum Error {
     NotText(String),
     /// An address that git would take for something else, or that lies inside the store.
     Address(String),
+    /// An address with a password or a token in it.
+    AddressSecret(String),
     /// The git program could not be started.
     Start(io::Error),
     /// The git program failed.
@@ -151,7 +153,12 @@ impl fmt::Display for Error {
             Self::Address(url) => write!(
                 f,
                 "\"{}\" is no address of a repository outside the store",
-                crate::git::quarantine::shown(url)
+                crate::git::address::shown(url)
+            ),
+            Self::AddressSecret(url) => write!(
+                f,
+                "the address {} holds a password or a token, which any program on this machine could read",
+                crate::git::address::shown(url)
             ),
             Self::Start(source) => write!(f, "could not start git: {source}"),
             Self::Git { command, said } if said.is_empty() => write!(f, "git {command} failed"),

@@ -15,6 +15,7 @@ mod packing;
 mod refs;
 mod tree;
 
+pub mod address;
 pub mod config;
 #[doc(hidden)]
 pub mod doors;

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::path::PathBuf;
 
 use crate::git::Error;
+use crate::git::address;
 use crate::git::config;
 use crate::git::disk;
 use crate::git::object::Id;
@@ -131,12 +132,13 @@ impl Quarantine {
         self.git.talk(&args, heard).map(drop)
     }
 
-    /// No remote inside the store, and none that is an option or a program.
+    /// No remote inside the store, and none that is an option, a program or a secret.
     fn check(&self, url: &str) -> Result<(), Error> {
-        if is_address(url) && !config::is_inside(url, &self.store) {
-            return Ok(());
+        check_address(url)?;
+        if config::is_inside(url, &self.store) {
+            return Err(Error::Address(url.to_owned()));
         }
-        Err(Error::Address(url.to_owned()))
+        Ok(())
     }
 }
 
@@ -149,11 +151,20 @@ impl Drop for Quarantine {
     }
 }
 
-/// The branch that a remote's HEAD names, by its full name; none if it has no commit.
-pub fn head_branch(git: &Git, url: &str, heard: Heard<'_>) -> Result<Option<String>, Error> {
-    if !is_address(url) {
+/// Refuses what git would take for something else, and what would show a secret among its arguments.
+fn check_address(url: &str) -> Result<(), Error> {
+    if !address::is_address(url) {
         return Err(Error::Address(url.to_owned()));
     }
+    if address::holds_secret(url) {
+        return Err(Error::AddressSecret(url.to_owned()));
+    }
+    Ok(())
+}
+
+/// The branch that a remote's HEAD names, by its full name; none if it has no commit.
+pub fn head_branch(git: &Git, url: &str, heard: Heard<'_>) -> Result<Option<String>, Error> {
+    check_address(url)?;
     let args = ["ls-remote", "--symref", "--end-of-options", url, "HEAD"];
     Ok(parse_head(&String::from_utf8_lossy(
         &git.talk(&args, heard)?,
@@ -165,28 +176,6 @@ pub(super) fn parse_head(text: &str) -> Option<String> {
     let line = text.lines().find_map(|line| line.strip_prefix("ref: "))?;
     let branch = line.strip_suffix("\tHEAD")?;
     (branch.starts_with("refs/heads/") && refs::is_safe(branch)).then(|| branch.to_owned())
-}
-
-/// Whether git would take a text for an address and nothing else.
-pub fn is_address(url: &str) -> bool {
-    !url.is_empty()
-        && !url.starts_with('-')
-        && !url.contains("::")
-        && !url.chars().any(char::is_control)
-}
-
-/// An address as it may be shown: a password that somebody has put into it is left out.
-pub fn shown(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else {
-        return url.to_owned();
-    };
-    let authority = rest.split('/').next().unwrap_or_default();
-    let hidden = authority.rsplit_once('@').and_then(|(user, host)| {
-        let (name, _) = user.split_once(':')?;
-        let path = rest.strip_prefix(authority)?;
-        Some(format!("{scheme}://{name}:***@{host}{path}"))
-    });
-    hidden.unwrap_or_else(|| url.to_owned())
 }
 
 /// Whether git says that a branch is not there; it was asked to speak English.
@@ -225,29 +214,6 @@ mod tests {
             "ref: refs/heads/../x\tHEAD\n",
         ] {
             assert_eq!(parse(bad), None, "{bad}");
-        }
-    }
-
-    #[test]
-    fn an_address_is_no_option_and_no_program() {
-        for (url, ok) in [
-            ("https://host/x.git", true),
-            ("git@host:me/store.git", true),
-            ("/srv/store.git", true),
-            ("--upload-pack=x", false),
-            ("ext::sh -c x", false),
-            ("", false),
-            ("a\nb", false),
-        ] {
-            assert_eq!(is_address(url), ok, "{url}");
-        }
-    }
-
-    #[test]
-    fn a_password_in_an_address_is_not_shown() {
-        assert_eq!(shown("https://me:pw@host/x"), "https://me:***@host/x");
-        for url in ["https://me@host/x:y", "/srv/store.git", "git@host:x"] {
-            assert_eq!(shown(url), url);
         }
     }
 

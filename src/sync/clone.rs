@@ -30,6 +30,10 @@ use crate::sys::fs;
 /// The branch of a store.
 const MAIN: &str = "refs/heads/main";
 
+/// How many files are written together, and of how many bytes about.
+const TOGETHER: usize = 256;
+const TOGETHER_BYTES: usize = 16 << 20;
+
 /// What is to be copied, and where to.
 pub struct Cloning<'c> {
     /// The address.
@@ -74,6 +78,7 @@ fn fill(cloning: &Cloning<'_>, temp: &Path, heard: Heard<'_>) -> Result<(Vec<u8>
     let quarantine = Quarantine::make(&git, &temp.join("quarantine"), &repo, [])?;
     let fetched = quarantine.fetch(cloning.url, &branch, heard)?;
     let head = fetched.ok_or_else(none)?;
+    heard("verifying what came");
     let read = repo.with(&quarantine);
     let clear = verify(cloning, &read, head)?;
     repo.bring_all(&quarantine)?;
@@ -81,7 +86,7 @@ fn fill(cloning: &Cloning<'_>, temp: &Path, heard: Heard<'_>) -> Result<(Vec<u8>
     repo.move_head(&repo.head()?, head, &who, "clone")?;
     git.output(&["remote", "add", "--", USUAL, cloning.url])?;
     drop(quarantine);
-    write_files(&repo, temp, head)?;
+    write_files(&repo, temp, head, heard)?;
     Ok((clear, head))
 }
 
@@ -105,15 +110,26 @@ fn verify(cloning: &Cloning<'_>, repo: &Repo, head: Id) -> Result<Vec<u8>, Error
     Ok(clear)
 }
 
-/// Writes the work tree, and git's index after it.
-fn write_files(repo: &Repo, folder: &Path, head: Id) -> Result<(), Error> {
+/// Writes the work tree, some files at a time, and git's index after it.
+fn write_files(repo: &Repo, folder: &Path, head: Id, heard: Heard<'_>) -> Result<(), Error> {
     let dir = fs::Dir::open(folder).map_err(store::Error::from)?;
-    let mut written = Vec::new();
-    for file in repo.files(head)? {
-        let bytes = repo.blob(file.id, tree::max_bytes(&file.path))?;
-        let replaced = dir.replace(Path::new(&file.path), &bytes);
-        replaced.map_err(store::Error::from)?;
-        written.push((file.path, Some(file.id)));
+    let mut files = repo.files(head)?.into_iter().peekable();
+    let (all, mut written) = (files.len(), Vec::new());
+    while files.peek().is_some() {
+        heard(&format!("writing files: {} of {all}", written.len()));
+        let (mut some, mut bytes) = (Vec::new(), 0);
+        while some.len() < TOGETHER && bytes < TOGETHER_BYTES {
+            let Some(file) = files.next() else { break };
+            let content = repo.blob(file.id, tree::max_bytes(&file.path))?;
+            bytes += content.len();
+            written.push((file.path.clone(), Some(file.id)));
+            some.push((file.path, content));
+        }
+        let pairs = some
+            .iter()
+            .map(|(path, content)| (Path::new(path), content.as_slice()));
+        dir.replace_all(&pairs.collect::<Vec<_>>())
+            .map_err(store::Error::from)?;
     }
     Ok(repo.update_index(&written)?)
 }

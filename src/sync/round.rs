@@ -126,6 +126,7 @@ pub fn run(
         {
             return Err(error);
         }
+        (tools.heard)("verifying what came");
         let steps = check(store, &fetched, accepted)?;
         if dry_run {
             return preview(store, &fetched, &steps);
@@ -278,6 +279,7 @@ fn join(
         ours,
         theirs: there,
     };
+    (tools.heard)("merging");
     let joined = join.prepare(&mut writer)?;
     own.bring(&fetched.repo, steps, &tree::max_bytes)?;
     writer.commit(&format!("merge {}", fetched.remote.name))?;

@@ -425,7 +425,7 @@ struct Lane {
 impl Lane {
     /// A copy of a prepared world. Its store has its own path, so what the device remembers is moved along.
     fn new(prepared: &World, _number: usize) -> Self {
-        let mut world = World::new();
+        let mut world = World::in_memory();
         let editor = world.home().with_file_name("editor");
         std::fs::write(&editor, EDITOR).unwrap();
         world.set("EDITOR", format!("sh {}", editor.display()));
@@ -476,7 +476,11 @@ impl Lane {
         let strace = tool("strace");
         // Twice "-f" would make one log of each thread.
         let is_followed = flags.contains(&"-f") || change.starts_another();
-        let follow: &[&str] = if is_followed { &[] } else { &["-f"] };
+        let follow: &[&str] = if is_followed {
+            &[]
+        } else {
+            &["-f", "--seccomp-bpf"]
+        };
         let args: Vec<&str> = [follow, &["-qq"], flags, &["--", VAULT], change.args].concat();
         let run = self.world.program(strace, &args);
         let output = run

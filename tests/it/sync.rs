@@ -332,7 +332,7 @@ fn remotes_are_named_and_forgotten() {
     let fails = |args: &[&str], code| world.vault(args).run().fails_with(code);
     let _ = fails(&["sync"], 1).says("no remote");
     let _ = fails(&["remote", "add", "ext::sh -c x"], 1).says("no address");
-    let _ = fails(&["remote", "add", "https://me:token@host/x"], 2).says("password");
+    let _ = fails(&["remote", "add", "https://me:token@host/x"], 1).says("password");
     let inside = world.store().join("planted");
     let _ = fails(&["remote", "add", "a b", "https://host/x"], 2);
     world

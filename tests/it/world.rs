@@ -48,7 +48,23 @@ pub(crate) struct World {
 impl World {
     /// A home with nothing in it but git's idea of who one is.
     pub(crate) fn new() -> Self {
-        let root = tempfile::Builder::new().prefix("vault-it-").tempdir();
+        Self::below(&std::env::temp_dir())
+    }
+
+    /// The same in memory where the system has a place for that: where a test writes as often as a disk is slow.
+    pub(crate) fn in_memory() -> Self {
+        let memory = Path::new("/dev/shm");
+        if memory.is_dir() {
+            Self::below(memory)
+        } else {
+            Self::new()
+        }
+    }
+
+    fn below(folder: &Path) -> Self {
+        let root = tempfile::Builder::new()
+            .prefix("vault-it-")
+            .tempdir_in(folder);
         let root = root.expect("a temporary folder");
         let home = root.path().join("home");
         for folder in ["home", "home/tmp", "home/bin"] {
