@@ -57,6 +57,7 @@ mod view;
 use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::ffi::OsString;
+use std::mem::ManuallyDrop;
 use std::process::ExitCode;
 
 use clap::ArgMatches;
@@ -263,7 +264,9 @@ pub fn run(env: Env, args: &[OsString]) -> ExitCode {
     };
     completions::answer(grammar);
     let args = &asked_for_help(args);
-    let matches = match grammar().try_get_matches_from(args.iter()) {
+    // Taking it apart would cost a hundredth of a look-up; it goes with the process.
+    let mut grammar = ManuallyDrop::new(grammar());
+    let matches = match grammar.try_get_matches_from_mut(args.iter()) {
         Ok(matches) => matches,
         Err(error) => return usage(&error, args, &ui),
     };
