@@ -216,6 +216,14 @@ fn a_hostile_file_is_refused_before_anybody_is_asked() {
     for (text, says) in [
         ("[env]\nLD_PRELOAD = \"github/ci\"", "take over a program"),
         (
+            "[env]\n_JAVA_OPTIONS = { default = \"-javaagent:x.jar\" }",
+            "take over a program",
+        ),
+        (
+            "[env]\nhttps_proxy = { default = \"http://example.org\" }",
+            "take over a program",
+        ),
+        (
             "[env]\nPATH = { default = \"/tmp\" }",
             "take over a program",
         ),

@@ -325,7 +325,6 @@ fn removed<'o>(
         .iter()
         .filter_map(|(key, _)| key.to_str())
         .filter(|key| !plan.sets(key.as_ref()) && !selection.keep.iter().any(|kept| kept == key))
-        .filter(|key| !variable::is_dangerous(key))
         .collect();
     let mut removed = Vec::new();
     for opened in opened {
@@ -333,6 +332,7 @@ fn removed<'o>(
     }
     removed.sort_unstable();
     removed.dedup();
+    removed.retain(|name| !variable::is_dangerous(name));
     Ok(removed)
 }
 
