@@ -13,6 +13,8 @@ use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use crate::crypto;
 use crate::format::Document;
 use crate::format::HEADER_MAX_BYTES;
@@ -32,6 +34,7 @@ use crate::session::protocol::Status;
 use crate::store;
 use crate::store::keeper::Keeper;
 use crate::store::keeper::Look;
+use crate::store::keeper::Opening;
 use crate::store::keeper::Unopened;
 use crate::sys::Env;
 use crate::sys::clock::Machine;
@@ -302,17 +305,35 @@ impl Agent {
         }
     }
 
-    fn opened(&self, request: &Request<'_>) -> Result<Document, Unopened> {
+    fn opening(&self, request: &Request<'_>) -> Result<Opening, Unopened> {
         let answer = self.line.call(request).map_err(|_| Unopened::Gone)?;
         let (header, size) = match Reply::parse(answer.expose()) {
             Some(Reply::Document { header, body }) => (header.to_owned(), body.len()),
+            Some(Reply::Looked { header, size }) => {
+                return Ok(Opening::Expired(look(header, size)));
+            }
             other => return Err(unopened(other)),
         };
         let start = answer.len().saturating_sub(size);
-        Ok(Document {
+        Ok(Opening::Document(Document {
             header,
             body: answer.split_off(start),
-        })
+        }))
+    }
+
+    fn opened(&self, request: &Request<'_>) -> Result<Document, Unopened> {
+        match self.opening(request)? {
+            Opening::Document(document) => Ok(document),
+            Opening::Expired(_) => Err(Unopened::Gone),
+        }
+    }
+
+    fn looked(&self, request: &Request<'_>) -> Result<Look, Unopened> {
+        let answer = self.line.call(request).map_err(|_| Unopened::Gone)?;
+        match Reply::parse(answer.expose()) {
+            Some(Reply::Looked { header, size }) => Ok(look(header, size)),
+            other => Err(unopened(other)),
+        }
     }
 
     fn made(&self, request: &Request<'_>) -> Result<Vec<u8>, store::Error> {
@@ -331,6 +352,13 @@ impl Agent {
     }
 }
 
+fn look(header: &str, size: u64) -> Look {
+    Look {
+        header: header.to_owned(),
+        size: usize::try_from(size).unwrap_or(usize::MAX),
+    }
+}
+
 fn unopened(reply: Option<Reply<'_>>) -> Unopened {
     match reply {
         Some(Reply::Refused(refusal)) => Unopened::Refused(refusal),
@@ -345,15 +373,16 @@ impl Keeper for Agent {
     }
 
     fn look(&self, ciphertext: &[u8]) -> Result<Look, Unopened> {
-        let request = Request::Look(self.request(ciphertext, Domain::Entry));
-        let answer = self.line.call(&request).map_err(|_| Unopened::Gone)?;
-        match Reply::parse(answer.expose()) {
-            Some(Reply::Looked { header, size }) => Ok(Look {
-                header: header.to_owned(),
-                size: usize::try_from(size).unwrap_or(usize::MAX),
-            }),
-            other => Err(unopened(other)),
-        }
+        self.looked(&Request::Look(self.request(ciphertext, Domain::Entry)))
+    }
+
+    fn look_history(&self, ciphertext: &[u8]) -> Result<Look, Unopened> {
+        self.looked(&Request::LookPast(self.request(ciphertext, Domain::Entry)))
+    }
+
+    fn open_unexpired(&self, ciphertext: &[u8], now: Timestamp) -> Result<Opening, Unopened> {
+        let open = self.request(ciphertext, Domain::Entry);
+        self.opening(&Request::OpenUnexpired(open, now.as_second()))
     }
 
     fn open_history(&self, ciphertext: &[u8]) -> Result<Document, Unopened> {
