@@ -23,6 +23,7 @@ use crate::format::document::Domain;
 use crate::format::keys::KeyFile;
 use crate::secret::Secret;
 use crate::session::ask::Asker;
+use crate::session::ask::NOBODY_MAY;
 use crate::session::consent::Answers;
 use crate::session::consent::Consent;
 use crate::session::consent::Matter;
@@ -389,8 +390,7 @@ impl Keyring {
             return question.granted();
         }
         if !open.may_ask {
-            let why = "it asks for consent, and nobody may be asked";
-            return Answer::Denied(why.to_owned());
+            return Answer::Denied(NOBODY_MAY.to_owned());
         }
         match question.known(self) {
             Some(Ok(())) => question.granted(),

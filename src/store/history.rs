@@ -96,7 +96,7 @@ impl Store {
     }
 
     /// The same as `look_at_version` from another repository.
-    pub(super) fn look_version(
+    pub fn look_version(
         keeper: &dyn Keeper,
         repo: &Repo,
         name: &Name,

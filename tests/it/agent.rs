@@ -499,7 +499,7 @@ fn a_command_asks_once_and_never_for_what_it_does_not_hand_out() {
 }
 
 /// A pinentry that says yes or no, and writes down what it was asked.
-fn pinentry(world: &World, answer: bool) -> PathBuf {
+pub(crate) fn pinentry(world: &World, answer: bool) -> PathBuf {
     let answer = if answer {
         "OK"
     } else {
