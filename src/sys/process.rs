@@ -72,8 +72,8 @@ pub fn withholding<T>(all: impl FnOnce() -> T) -> T {
 /// Becomes another program: same process, terminal and parent. Returns only if that failed.
 ///
 /// The program is looked for as `execvp` does it, in the `PATH` of the variables handed over, or in the system's default
-/// path if there is none among them. Its signals are as on a fresh start: none blocked, SIGPIPE by default. Descriptors
-/// other than the three streams are closed.
+/// path if there is none among them. Its signals are as on a fresh start: none blocked, SIGPIPE by default. What this process
+/// has opened is closed; what it has inherited is handed on, as any program does it (make's job server lives in such descriptors).
 pub fn replace(
     program: &OsStr,
     args: &[&OsStr],
