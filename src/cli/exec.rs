@@ -25,6 +25,7 @@ pub(in crate::cli) use selection::KEPT_BACK;
 pub(in crate::cli) use selection::Selection;
 pub(in crate::cli) use source::Ask;
 pub(in crate::cli) use source::ENV_FILE_MAX_BYTES;
+pub(in crate::cli) use source::find_project;
 pub(in crate::cli) use source::reference;
 pub(in crate::cli) use start::cannot_run;
 pub(in crate::cli) use start::cannot_watch;
