@@ -52,7 +52,8 @@ bytes as an open file in memory, which has no name. The three name entries as -e
 
 --mask puts ******** where a secret would be printed: as it is, in base64, hex, percent-encoded, or escaped for JSON or a shell. Terminals
 stay terminals. It is a guard against accidents: a program that wants to show a secret can. Secrets of fewer than four bytes are
-not masked. What the program leaves running in the background ends with its terminal, unless it is started with nohup.
+not masked; with one of more than 64 KiB, or more than 128 KiB in all, nothing is started. What the program leaves running in the
+background ends with its terminal, unless it is started with nohup.
 
 Refused with 125 before anything starts: an expired entry, two entries for one variable, a variable that can take over a
 program (PATH, LD_PRELOAD, ...), a value with a NUL byte, an unknown entry, nothing selected, a locked store, a project file that
