@@ -446,6 +446,21 @@ fn inherited_variables_that_an_entry_names_are_not_handed_on_by_chance() {
         .run()
         .ok();
     assert!(!env(&[]).text().contains("NPM_TOKEN="));
+    // Also where only another store is asked; and that store's own names count as well.
+    let path = world.home().join("second");
+    let init = ["init", "--no-recovery", "--member", "laptop"];
+    let run = world.vault(&init).env("AGEVAULT_STORE", &path).run();
+    let _ = run.ok();
+    let add = ["store", "add", "second", path.to_str().unwrap()];
+    let _ = world.vault(&add).run().ok();
+    world.add_with("second:a", secret("a"), &["--env=OTHER"]);
+    world.add("second:b", secret("b"));
+    let text = env(&["-e", "B=second:b"]).text();
+    assert!(
+        !text.contains("NPM_TOKEN=") && !text.contains("OTHER="),
+        "{text}"
+    );
+    assert!(env(&[]).text().contains("OTHER=x"));
     let _ = world.vault(&["rm", "-f", "npm/publish"]).run().ok();
     assert!(env(&[]).text().contains("NPM_TOKEN=stale"));
 }

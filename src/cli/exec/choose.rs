@@ -90,7 +90,8 @@ pub(super) fn plan(
     plan.notes = request.notes;
     plan.notes.append(&mut found.notes);
     if !selection.pristine {
-        let opened = named.iter().chain(meant.get());
+        // The store that is meant counts, too, where only others were named; there may be none.
+        let opened = named.iter().chain(own().ok());
         plan.removed = removed(selection, cx, &plan, opened)?;
     }
     Ok(plan)
