@@ -52,6 +52,9 @@ const VARIABLE: &str = "AGEVAULT_AGENT";
 const ANSWER_MAX: Duration = Duration::from_secs(150);
 /// How long it is tried to find an agent that is starting.
 const START_MAX: Duration = Duration::from_secs(5);
+/// How long an agent that closes the connection may take to end, and how often one looks.
+const END_MAX: Duration = Duration::from_secs(5);
+const END_LOOK: Duration = Duration::from_millis(2);
 /// Most bytes of an answer: the largest document, and the frame around it.
 const REPLY_MAX_BYTES: usize = SECRET_MAX_BYTES + 2 * HEADER_MAX_BYTES;
 
@@ -161,20 +164,44 @@ pub fn lock(env: &Env) -> io::Result<bool> {
 
 fn lock_at(folder: PathBuf) -> io::Result<bool> {
     let line = Line::at(folder);
-    let stream = match line.connect() {
-        Ok(stream) => stream,
-        Err(error) if is_absent(&error) => return Ok(false),
-        Err(error) => return Err(error),
-    };
-    ask(&stream, &Request::Lock)?;
-    // It has ended once the connection has.
-    let mut rest = [0; 1];
-    match (&stream).read(&mut rest) {
-        Ok(0) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::ConnectionReset => Ok(true),
-        Ok(_) => Err(io::ErrorKind::InvalidData.into()),
-        Err(error) => Err(error),
+    let mut was_there = false;
+    let deadline = Machine.awake() + END_MAX;
+    while Machine.awake() < deadline {
+        let stream = match line.connect() {
+            Ok(stream) => stream,
+            Err(error) if is_absent(&error) => return Ok(was_there),
+            Err(error) => return Err(error),
+        };
+        was_there = true;
+        match ask(&stream, &Request::Lock) {
+            Ok(_) => {}
+            // It was just ending, or becoming another image of itself, which is still to be told.
+            Err(error) if is_end(&error) => {
+                std::thread::sleep(END_LOOK);
+                continue;
+            }
+            Err(error) => return Err(error),
+        }
+        // It has ended once the connection has.
+        return match (&stream).read(&mut [0; 1]) {
+            Ok(0) => Ok(true),
+            Ok(_) => Err(io::ErrorKind::InvalidData.into()),
+            Err(error) if is_end(&error) => Ok(true),
+            Err(error) => Err(error),
+        };
     }
+    Err(io::ErrorKind::TimedOut.into())
+}
+
+/// Whether the other end has closed.
+fn is_end(error: &io::Error) -> bool {
+    use io::ErrorKind;
+    let ends = [
+        ErrorKind::UnexpectedEof,
+        ErrorKind::ConnectionReset,
+        ErrorKind::BrokenPipe,
+    ];
+    ends.contains(&error.kind())
 }
 
 fn is_absent(error: &io::Error) -> bool {

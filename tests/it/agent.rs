@@ -340,6 +340,21 @@ fn a_plain_identity_starts_no_agent() {
 }
 
 #[test]
+fn several_that_lock_at_once_all_succeed() {
+    let agency = Agency::unlocked();
+    agency.show_identity();
+    for _ in 0..10 {
+        agency.world.vault(&["unlock"]).run().ok();
+        std::thread::scope(|scope| {
+            for _ in 0..6 {
+                scope.spawn(|| agency.world.vault(&["lock"]).run().ok());
+            }
+        });
+        assert!(!agency.socket().exists());
+    }
+}
+
+#[test]
 fn an_agent_whose_socket_is_gone_ends() {
     let agency = Agency::unlocked();
     let pid = agency.pid();
