@@ -11,6 +11,7 @@ use crate::cli::Run;
 use crate::cli::asking;
 use crate::cli::asking::Asking;
 use crate::cli::context::Context;
+use crate::cli::exec;
 use crate::cli::failure::Failure;
 use crate::cli::failure::REFUSED;
 use crate::cli::ui::Style;
@@ -148,8 +149,7 @@ fn meant(cx: &Context, named: Option<&Path>) -> Result<PathBuf, Failure> {
 
 /// The project file in this folder or above.
 pub(super) fn find_project(cx: &Context) -> Result<PathBuf, Failure> {
-    let home = cx.env.places.home.as_deref();
-    fs::find_upward(&cx.env.cwd, project::FILE, home).ok_or_else(|| {
+    exec::find_project(cx).ok_or_else(|| {
         let text = format!("there is no {} in this folder or above", project::FILE);
         Failure::failed(text).hint("write one from what the project uses with: vault env init")
     })

@@ -25,6 +25,7 @@ pub(in crate::cli) use selection::KEPT_BACK;
 pub(in crate::cli) use selection::Selection;
 pub(in crate::cli) use source::Ask;
 pub(in crate::cli) use source::ENV_FILE_MAX_BYTES;
+pub(in crate::cli) use source::find_project;
 pub(in crate::cli) use source::reference;
 pub(in crate::cli) use start::cannot_run;
 pub(in crate::cli) use start::cannot_watch;
@@ -51,7 +52,8 @@ bytes as an open file in memory, which has no name. The three name entries as -e
 
 --mask puts ******** where a secret would be printed: as it is, in base64, hex, percent-encoded, or escaped for JSON or a shell. Terminals
 stay terminals. It is a guard against accidents: a program that wants to show a secret can. Secrets of fewer than four bytes are
-not masked. What the program leaves running in the background ends with its terminal, unless it is started with nohup.
+not masked; with one of more than 64 KiB, or more than 128 KiB in all, nothing is started. What the program leaves running in the
+background ends with its terminal, unless it is started with nohup.
 
 Refused with 125 before anything starts: an expired entry, two entries for one variable, a variable that can take over a
 program (PATH, LD_PRELOAD, ...), a value with a NUL byte, an unknown entry, nothing selected, a locked store, a project file that

@@ -16,6 +16,8 @@ use crate::git;
 use crate::policy::need::Unmet;
 use crate::policy::release::Denied;
 use crate::session;
+use crate::session::ask::NOBODY_MAY;
+use crate::session::ask::NOBODY_THERE;
 use crate::store;
 use crate::store::people::Unfit;
 use crate::sync;
@@ -107,6 +109,10 @@ impl From<store::Error> for Failure {
             Error::Refused(refusal) => refusal.into(),
             Error::Renewed => Self::failed(text).hint("run the same again"),
             Error::Unfit(unfit) => unfit.into(),
+            Error::Denied(_, why) if why == NOBODY_THERE || why == NOBODY_MAY => Self::new(
+                LOCKED, text,
+            )
+            .hint("run it on a terminal, or name a pinentry: vault config set pinentry PROGRAM"),
             Error::Denied(..) => Self::new(LOCKED, text),
             Error::KeeperGone => Self::new(LOCKED, text).hint("unlock it again with: vault unlock"),
             Error::ReadOnly => Self::new(LOCKED, text).hint("ask a member who may write"),
@@ -187,6 +193,8 @@ impl From<sync::Error> for Failure {
             Error::Store(store::Error::Git(git::Error::Git { .. })) => {
                 Self::failed(text).hint("nothing was lost; try again: vault sync")
             }
+            Error::Store(error @ store::Error::Denied(..)) => Self::from(error)
+                .hint("both sides have changed it, and nothing was merged or lost"),
             Error::Store(error) => error.into(),
         }
     }

@@ -42,8 +42,15 @@ impl Run for Args {
             return Err(Context::no_entry(&opened.store, &target.name));
         }
         let keys = cx.unlock(&opened)?;
-        let entry = opened.store.entry(&keys, &target.name)?;
-        release::check(&entry.header, cx.env.now, self.allow_expired)?;
+        let entry = if self.allow_expired {
+            opened.store.entry(&keys, &target.name)?
+        } else {
+            let now = cx.env.now;
+            match opened.store.entry_unexpired(&keys, &target.name, now)? {
+                Ok(entry) => entry,
+                Err(header) => return Err(release::denied(&header, now).into()),
+            }
+        };
         if self.copy {
             clipboard::copy_and_say(cx, &target.name, &entry.secret)?;
         } else {

@@ -17,6 +17,7 @@ use crate::cli::view;
 use crate::format::Header;
 use crate::format::Name;
 use crate::format::expiry;
+use crate::secret::Secret;
 use crate::store::Entry;
 use crate::store::Error;
 use crate::store::history::Version;
@@ -59,7 +60,7 @@ pub(crate) struct Args {
     json: bool,
 }
 
-/// A version, and what was in it as far as it could be opened.
+/// A version, and what was in it as far as it could be opened: with its secret only where that is needed.
 struct Opening {
     version: Version,
     entry: Option<Result<Entry, Error>>,
@@ -81,7 +82,7 @@ impl Run for Args {
             return Err(Context::no_entry(&opened.store, name));
         }
         let keys = self.keys(cx, &opened)?;
-        let mut openings = open_all(&opened, keys.as_deref(), name, versions);
+        let mut openings = self.open_all(&opened, keys.as_deref(), name, versions);
         if self.reveal {
             check_consent(&mut openings)?;
         }
@@ -114,6 +115,30 @@ impl Args {
             return Ok(None);
         }
         Ok(cx.unlock_silently(opened))
+    }
+
+    fn open_all(
+        &self,
+        opened: &Opened,
+        keys: Option<&dyn Keeper>,
+        name: Option<&Name>,
+        versions: Vec<Version>,
+    ) -> Vec<Opening> {
+        let store = &opened.store;
+        let entries = fs::parallel(&versions, PARALLEL_FROM, |version| {
+            let (keys, name, blob) = (keys?, name?, version.blob?);
+            if self.patch {
+                return Some(store.version(keys, name, blob));
+            }
+            // For its revision nobody is asked for consent.
+            let header = store.look_at_version(keys, name, blob);
+            let secret = Secret::new(Vec::new());
+            Some(header.map(|header| Entry { header, secret }))
+        });
+        let pairs = versions.into_iter().zip(entries);
+        pairs
+            .map(|(version, entry)| Opening { version, entry })
+            .collect()
     }
 
     fn to_json(&self, opening: &Opening, before: &[Opening]) -> Value {
@@ -175,22 +200,6 @@ impl Args {
             cx.ui.line(&format!("    | {shown}"));
         }
     }
-}
-
-fn open_all(
-    opened: &Opened,
-    keys: Option<&dyn Keeper>,
-    name: Option<&Name>,
-    versions: Vec<Version>,
-) -> Vec<Opening> {
-    let entries = fs::parallel(&versions, PARALLEL_FROM, |version| {
-        let (keys, name, blob) = (keys?, name?, version.blob?);
-        Some(opened.store.version(keys, name, blob))
-    });
-    let pairs = versions.into_iter().zip(entries);
-    pairs
-        .map(|(version, entry)| Opening { version, entry })
-        .collect()
 }
 
 /// What asks for consent now does so for its earlier values, too: they may be from before it was marked, and the same.

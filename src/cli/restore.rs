@@ -163,9 +163,12 @@ fn named(
     if let Ok(rev) = word.parse::<u64>() {
         // Newest first; one that does not open is not the one that is looked for.
         let blobs = versions.iter().filter_map(|version| version.blob);
-        let mut entries = blobs.filter_map(|blob| opened.store.version(keys, name, blob).ok());
-        if let Some(entry) = entries.find(|entry| entry.header.rev == rev) {
-            return Ok(entry);
+        let is_meant = |blob: &Id| {
+            let header = opened.store.look_at_version(keys, name, *blob);
+            header.is_ok_and(|header| header.rev == rev)
+        };
+        if let Some(blob) = blobs.into_iter().find(is_meant) {
+            return open(blob);
         }
     }
     match by_commit(versions, word).as_slice() {

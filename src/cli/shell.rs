@@ -33,7 +33,7 @@ const DIRENV: &str = include_str!("shell/direnv.sh");
 /// Arguments of `shell`.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
-The shell is $SHELL, with your own start-up files, and the prompt of bash, zsh and fish begins with (vault). In any other
+The shell is $SHELL, with your own start-up files, and the prompt of bash, zsh, fish and sh begins with (vault). In any other
 AGEVAULT_SHELL is set. What it gets is chosen as for `vault exec`; it has it until it ends, and so has all that is started in it.
 
 For direnv --direnv-lib prints the function `use vault`. A folder's .envrc then says `use vault`, with a selection behind it or
@@ -90,6 +90,11 @@ fn dress(cx: &mut Context, shell: &OsStr) -> Result<Vec<OsString>, Failure> {
             set(cx, ZDOTDIR, folder.into());
         }
         Some("fish") => command.extend(["--init-command".into(), FISH.into()]),
+        Some("sh" | "dash" | "ash" | "ksh" | "mksh") => {
+            let mut prompt = OsString::from("(vault) ");
+            prompt.push(cx.env.var_os("PS1").unwrap_or(OsStr::new("$ ")));
+            set(cx, "PS1", prompt);
+        }
         _ => {}
     }
     Ok(command)

@@ -57,10 +57,16 @@ impl Wanted {
     /// The same with its store before its name, where it was named with one: two stores may have entries of one name.
     #[must_use]
     pub fn of_store(mut self, store: Option<&str>) -> Self {
-        if let Some(store) = store {
-            self.header.name = format!("{store}:{}", self.header.name);
-        }
+        self.header.name = in_store(store, self.header.name);
         self
+    }
+}
+
+/// An entry's name, with its store before it where it was named with one.
+pub fn in_store(store: Option<&str>, name: String) -> String {
+    match store {
+        Some(store) => format!("{store}:{name}"),
+        None => name,
     }
 }
 

@@ -10,8 +10,11 @@ use zeroize::Zeroizing;
 
 /// A shorter secret is not looked for: "yes" or "42" is in every output.
 pub const MIN_BYTES: usize = 4;
-/// A longer secret has more shapes than can be looked for in any reasonable time and memory.
+/// A longer secret has more shapes than can be looked for in any reasonable time and memory: of this size it takes two seconds
+/// and 150 MB before the program starts.
 pub const MAX_BYTES: usize = 64 << 10;
+/// The same for all secrets of a program together.
+pub const ALL_MAX_BYTES: usize = 128 << 10;
 
 /// A shorter line of a secret of several lines is not looked for alone.
 const LINE_MIN_BYTES: usize = 8;

@@ -40,12 +40,18 @@ impl std::error::Error for Denied {}
 
 /// An expired entry is handed out only where that was asked for.
 pub fn check(header: &Header, now: Timestamp, allow_expired: bool) -> Result<(), Denied> {
-    match header.expires {
-        Some(since) if now >= since && !allow_expired => Err(Denied::Expired {
-            name: header.name.clone(),
-            since,
-            now,
-        }),
-        _ => Ok(()),
+    if header.is_expired(now) && !allow_expired {
+        Err(denied(header, now))
+    } else {
+        Ok(())
+    }
+}
+
+/// The word for an entry that has expired.
+pub fn denied(header: &Header, now: Timestamp) -> Denied {
+    Denied::Expired {
+        name: header.name.clone(),
+        since: header.expires.unwrap_or(now),
+        now,
     }
 }

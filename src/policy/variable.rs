@@ -2,111 +2,9 @@
 
 use glob::Pattern;
 
-/// Variables that make a program load code, start another program, or obey someone else, by exact name.
-///
-/// From the manuals of ld.so, bash, zsh, git, ssh, less, python, perl, ruby, node, java, go, rust, make and gdb.
-const DANGEROUS: [&str; 78] = [
-    "PATH",
-    "IFS",
-    "ENV",
-    "SHELL",
-    "SHELLOPTS",
-    "BASHOPTS",
-    "BASH_ENV",
-    "PS4",
-    "PROMPT_COMMAND",
-    "CDPATH",
-    "GLOBIGNORE",
-    "ZDOTDIR",
-    "FPATH",
-    "HOME",
-    "USER",
-    "LOGNAME",
-    "TMPDIR",
-    "TERMINFO",
-    "TERMINFO_DIRS",
-    "TERMCAP",
-    "LOCPATH",
-    "NLSPATH",
-    "HOSTALIASES",
-    "RES_OPTIONS",
-    "LOCALDOMAIN",
-    "GCONV_PATH",
-    "GETCONF_DIR",
-    "MALLOC_TRACE",
-    "NIS_PATH",
-    "RESOLV_HOST_CONF",
-    "GLIBC_TUNABLES",
-    "EDITOR",
-    "VISUAL",
-    "PAGER",
-    "BROWSER",
-    "MANPAGER",
-    "LESS",
-    "LESSOPEN",
-    "LESSCLOSE",
-    "LESSEDIT",
-    "LESSKEY",
-    "SUDO_ASKPASS",
-    "SUDO_EDITOR",
-    "SSH_ASKPASS",
-    "SSH_AUTH_SOCK",
-    "RSYNC_RSH",
-    "CVS_RSH",
-    "NODE_OPTIONS",
-    "NODE_PATH",
-    "NODE_REPL_EXTERNAL_MODULE",
-    "PYTHONPATH",
-    "PYTHONHOME",
-    "PYTHONSTARTUP",
-    "PYTHONINSPECT",
-    "PYTHONUSERBASE",
-    "PYTHONEXECUTABLE",
-    "PYTHONBREAKPOINT",
-    "PYTHONWARNINGS",
-    "PERL5LIB",
-    "PERLLIB",
-    "PERL5OPT",
-    "PERL5DB",
-    "RUBYOPT",
-    "RUBYLIB",
-    "GEM_PATH",
-    "GEM_HOME",
-    "JAVA_TOOL_OPTIONS",
-    "JDK_JAVA_OPTIONS",
-    "CLASSPATH",
-    "RUSTC_WRAPPER",
-    "RUSTC",
-    "RUSTFLAGS",
-    "MAKEFLAGS",
-    "MAKEFILES",
-    "AWKPATH",
-    "AWKLIBPATH",
-    "PHPRC",
-    "PHP_INI_SCAN_DIR",
-];
-
-/// Families of such variables, by how their names begin.
-const DANGEROUS_PREFIXES: [&str; 9] = [
-    "LD_",
-    "DYLD_",
-    "_RLD",
-    "BASH_FUNC_",
-    "GIT_",
-    "NPM_CONFIG_",
-    "CARGO_",
-    "XDG_",
-    "AGEVAULT_",
-];
-
-/// Members of those families that only carry a secret.
-const HARMLESS: [&str; 5] = [
-    "GIT_TOKEN",
-    "GIT_PASSWORD",
-    "GIT_USERNAME",
-    "CARGO_REGISTRY_TOKEN",
-    "CARGO_REGISTRIES_",
-];
+/// Variables that make a program load code, start another program, or obey someone else: one a line, with at most one star
+/// for anything, and `!` before those that only carry a secret.
+const DANGEROUS: &str = include_str!("variable/dangerous.txt");
 
 /// Which variables are let through: those that fit a pattern of `only`, if there is one, and none of `except`.
 #[derive(Clone, Debug, Default)]
@@ -133,19 +31,23 @@ pub fn is_name(text: &str) -> bool {
 
 /// Whether a variable of this name can take over the process that gets it.
 pub fn is_dangerous(name: &str) -> bool {
-    let upper = name.to_ascii_uppercase();
-    let is_family =
-        |known: &str| known.ends_with('_') && upper.starts_with(known) && upper.ends_with("_TOKEN");
-    if HARMLESS
-        .iter()
-        .any(|known| upper == *known || is_family(known))
-    {
-        return false;
-    }
-    DANGEROUS.contains(&upper.as_str())
-        || DANGEROUS_PREFIXES
-            .iter()
-            .any(|prefix| upper.starts_with(prefix))
+    let name = name.to_ascii_uppercase();
+    let lines = || {
+        DANGEROUS
+            .lines()
+            .filter(|line| !line.is_empty() && !line.starts_with('#'))
+    };
+    let is_harmless = |line: &str| line.strip_prefix('!').is_some_and(|line| fits(line, &name));
+    lines().any(|line| fits(line, &name)) && !lines().any(is_harmless)
+}
+
+/// Whether a name is this one, or like it, with a star for anything.
+fn fits(line: &str, name: &str) -> bool {
+    let Some((start, end)) = line.split_once('*') else {
+        return line == name;
+    };
+    let rest = name.strip_prefix(start);
+    rest.is_some_and(|rest| rest.ends_with(end))
 }
 
 #[cfg(test)]
@@ -154,33 +56,43 @@ mod tests {
 
     #[test]
     fn what_takes_over_a_process_is_dangerous() {
-        for name in [
-            "PATH",
-            "ld_preload",
-            "LD_LIBRARY_PATH",
-            "DYLD_INSERT_LIBRARIES",
-            "BASH_ENV",
-            "NODE_OPTIONS",
-            "GIT_SSH_COMMAND",
-            "GIT_CONFIG_COUNT",
-            "AGEVAULT_KEY",
-            "npm_config_script_shell",
-            "CARGO_BUILD_RUSTC_WRAPPER",
-        ] {
+        let dangerous = "PATH ld_preload LD_LIBRARY_PATH DYLD_INSERT_LIBRARIES BASH_ENV BASH_FUNC_ls NODE_OPTIONS \
+            GIT_SSH_COMMAND GIT_CONFIG_COUNT GIT_SSL_CAINFO AGEVAULT_KEY npm_config_script_shell \
+            CARGO_BUILD_RUSTC_WRAPPER RUSTC RUSTC_WRAPPER RUSTC_WORKSPACE_WRAPPER GOFLAGS GOCACHEPROG \
+            _JAVA_OPTIONS JDK_JAVA_OPTIONS JAVA_TOOL_OPTIONS MAVEN_OPTS OPENSSL_CONF LUA_INIT LUA_INIT_5_4 \
+            DOTNET_STARTUP_HOOKS COR_PROFILER_PATH_64 NODE_EXTRA_CA_CERTS NODE_TLS_REJECT_UNAUTHORIZED \
+            SSL_CERT_FILE SSL_CERT_DIR CURL_HOME CURL_CA_BUNDLE REQUESTS_CA_BUNDLE https_proxy ALL_PROXY NO_PROXY \
+            SSH_ASKPASS KUBE_EDITOR GH_BROWSER AWS_PAGER TAR_OPTIONS RIPGREP_CONFIG_PATH PERL5OPT SSLKEYLOGFILE";
+        for name in dangerous.split_whitespace() {
             assert!(is_dangerous(name), "{name}");
         }
-        for name in [
-            "GITHUB_TOKEN",
-            "NPM_TOKEN",
-            "GIT_TOKEN",
-            "CARGO_REGISTRY_TOKEN",
-            "CARGO_REGISTRIES_WORK_TOKEN",
-            "AWS_SECRET_ACCESS_KEY",
-            "GH_TOKEN",
-            "PATHOLOGY",
-            "MY_PATH",
-        ] {
-            assert!(!is_dangerous(name), "{name}");
+        let harmless = "GITHUB_TOKEN NPM_TOKEN GIT_TOKEN GH_TOKEN CARGO_REGISTRY_TOKEN CARGO_REGISTRIES_WORK_TOKEN \
+            AWS_SECRET_ACCESS_KEY PATHOLOGY MY_PATH NODE_AUTH_TOKEN NODE_ENV KUBECONFIG PIP_INDEX_URL PERLA_TOKEN \
+            ANSIBLE_VAULT_PASSWORD_FILE PYTHONUNBUFFERED PGPASSWORD DOTNET_ENVIRONMENT CARGO_REGISTRIES_TOKEN_X";
+        for name in harmless.split_whitespace() {
+            assert_eq!(
+                is_dangerous(name),
+                name == "CARGO_REGISTRIES_TOKEN_X",
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_list_is_one_of_patterns_that_each_say_something() {
+        let lines: Vec<&str> = DANGEROUS
+            .lines()
+            .filter(|line| !line.starts_with('#'))
+            .collect();
+        for line in lines.iter().filter(|line| !line.is_empty()) {
+            let name = line.trim_start_matches('!').replacen('*', "", 1);
+            let is_ok = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+            assert!(name.len() > 1 && name.chars().all(is_ok), "{line}");
+            assert_eq!(
+                lines.iter().filter(|other| other == &line).count(),
+                1,
+                "{line} twice"
+            );
         }
     }
 

@@ -4,13 +4,15 @@
 //! `keyring`), or how it is started (that is `client`).
 //!
 //! One thread waits on all connections; a request that has come whole goes to a worker. So a client that is slow, silent or
-//! talks nonsense costs one buffer and a few seconds of patience. What takes long has a worker of its own: one
-//! for what is large, so that memory is bounded, and one for questions to a person.
+//! talks nonsense costs one buffer and a few seconds of patience; so does one that does not read its answer, of which that
+//! thread writes what did not go at once. What takes long has a worker of its own: one for what is large, so that memory is
+//! bounded, and one for questions to a person.
+
+mod outgoing;
 
 use std::io;
 use std::io::Read;
 use std::io::Write;
-use std::os::fd::AsFd;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
 use std::os::unix::net::UnixStream;
@@ -29,6 +31,7 @@ use zeroize::Zeroizing;
 
 use crate::format::ENTRY_MAX_BYTES;
 use crate::secret::Secret;
+use crate::session::agent::outgoing::Outgoing;
 use crate::session::ask::Asker;
 use crate::session::client;
 use crate::session::keyring::Answer;
@@ -38,7 +41,6 @@ use crate::session::protocol;
 use crate::session::protocol::HANDED;
 use crate::session::protocol::LENGTH_BYTES;
 use crate::session::protocol::REQUEST_MAX_BYTES;
-use crate::session::protocol::Reply;
 use crate::session::protocol::Request;
 use crate::sys::Env;
 use crate::sys::clock::Machine;
@@ -63,6 +65,9 @@ const QUESTIONS_MAX: usize = 8;
 /// Most threads for small requests.
 const WORKERS_MAX: usize = 4;
 
+/// Most bytes of answers that wait to be read; above, whoever has waited longest is sent away.
+const UNREAD_MAX_BYTES: usize = 128 << 20;
+
 /// A client, and what it has sent of a request.
 struct Connection {
     stream: UnixStream,
@@ -83,7 +88,9 @@ struct Job {
 /// What comes back to the thread that waits.
 enum Back {
     Connection(Connection),
-    /// Whoever made it end.
+    /// An answer that was not taken whole.
+    Unread(Connection, Outgoing),
+    /// Whoever makes it end.
     End(Connection),
 }
 
@@ -134,11 +141,12 @@ pub fn serve(
     std::thread::spawn(move || {
         for (connection, question) in asked {
             asking.waiting.fetch_sub(1, Ordering::SeqCst);
-            asking.answer(connection, &question.ask(&asking.keyring));
+            asking.answer(connection, question.ask(&asking.keyring));
         }
     });
     let mut hall = Hall {
         connections: Vec::new(),
+        unread: Vec::new(),
         most,
         began: Machine.awake(),
     };
@@ -155,13 +163,18 @@ pub fn serve(
         while let Ok(back) = returned.try_recv() {
             match back {
                 Back::Connection(connection) => hall.connections.push(connection),
+                Back::Unread(connection, outgoing) => hall.unread.push((connection, outgoing)),
                 Back::End(connection) => {
+                    keyring.forget();
+                    // It ends, whether the client reads that or not.
+                    let _ = Outgoing::new(Answer::End).write(&connection.stream);
                     // It closes with the process: the client waits for that, and then finds neither memory nor socket.
                     std::mem::forget(connection);
                     return Ok(End::Over);
                 }
             }
         }
+        hall.write();
         hall.accept(listener);
         for connection in hall.take_ready() {
             let queue = if connection.is_large() {
@@ -235,6 +248,8 @@ fn workers(office: &Arc<Office>, count: usize) -> mpsc::Sender<Job> {
 /// The connections that wait.
 struct Hall {
     connections: Vec<Connection>,
+    /// Those that have not read their answers, longest first.
+    unread: Vec<(Connection, Outgoing)>,
     most: usize,
     began: Duration,
 }
@@ -243,9 +258,11 @@ impl Hall {
     /// Waits until something comes, but not much longer than `left`.
     fn wait(&self, listener: &UnixListener, woken: &UnixStream, left: Duration) -> io::Result<()> {
         let now = Machine.awake();
-        let first = self.connections.iter().map(|one| one.since).min();
+        let unread = || self.unread.iter().map(|(one, _)| one);
+        let all = self.connections.iter().chain(unread());
+        let first = all.map(|one| one.since).min();
         let patience = first.map(|since| (since + PATIENCE).saturating_sub(now));
-        let is_full = self.connections.len() >= self.most;
+        let is_full = self.is_full();
         let limit = left.min(LOOK_AROUND).min(patience.unwrap_or(LOOK_AROUND));
         let limit = if is_full { limit.min(SILENCE) } else { limit };
         // A little later than the limit, so that what is over is over.
@@ -260,6 +277,7 @@ impl Hall {
                 .iter()
                 .map(|one| PollFd::new(&one.stream, PollFlags::IN)),
         );
+        ready.extend(unread().map(|one| PollFd::new(&one.stream, PollFlags::OUT)));
         match rustix::event::poll(&mut ready, Some(&limit)) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(errno) => return Err(errno.into()),
@@ -269,9 +287,29 @@ impl Hall {
         Ok(())
     }
 
+    fn is_full(&self) -> bool {
+        self.connections.len() + self.unread.len() >= self.most
+    }
+
+    /// Writes of the answers what is taken; sends away who has waited longest where too much is left.
+    fn write(&mut self) {
+        for (connection, mut outgoing) in std::mem::take(&mut self.unread) {
+            match outgoing.write(&connection.stream) {
+                Ok(true) => self.connections.push(connection.anew()),
+                Ok(false) => self.unread.push((connection, outgoing)),
+                // Gone.
+                Err(_) => {}
+            }
+        }
+        let mut left: usize = self.unread.iter().map(|(_, one)| one.left()).sum();
+        while left > UNREAD_MAX_BYTES && self.unread.len() > 1 {
+            left -= self.unread.remove(0).1.left();
+        }
+    }
+
     /// Lets in who stands at the door, as far as there is room.
     fn accept(&mut self, listener: &UnixListener) {
-        while self.connections.len() < self.most {
+        while !self.is_full() {
             let Ok((stream, _)) = listener.accept() else {
                 return;
             };
@@ -303,10 +341,10 @@ impl Hall {
     /// Sends away who has taken too long; where others wait, who is silent.
     fn send_away(&mut self) {
         let now = Machine.awake();
-        let is_full = self.connections.len() >= self.most;
-        let patience = if is_full { SILENCE } else { PATIENCE };
-        self.connections
-            .retain(|one| now.saturating_sub(one.since) < patience);
+        let patience = if self.is_full() { SILENCE } else { PATIENCE };
+        let may_stay = |one: &Connection| now.saturating_sub(one.since) < patience;
+        self.connections.retain(may_stay);
+        self.unread.retain(|(one, _)| may_stay(one));
     }
 }
 
@@ -357,11 +395,10 @@ impl Connection {
         Ok(())
     }
 
-    fn write(&self, reply: &Reply<'_>) -> io::Result<()> {
-        let frame = reply.frame();
-        let deadline = Machine.awake() + PATIENCE;
-        write_until(&self.stream, frame.head.expose(), deadline)?;
-        write_until(&self.stream, frame.tail, deadline)
+    /// The same connection, ready for another request.
+    fn anew(self) -> Self {
+        let Self { stream, pid, .. } = self;
+        Self::new(stream, pid)
     }
 
     fn frame(&self) -> &[u8] {
@@ -380,8 +417,7 @@ impl Office {
         let mut files = std::mem::take(&mut connection.files).into_iter();
         let frame = connection.frame();
         if !protocol::is_known(frame) {
-            let reply = Reply::OtherVersion(protocol::VERSION);
-            return self.send(connection, &reply);
+            return self.answer(connection, Answer::OtherVersion);
         }
         let handed = connection.is_large().then(|| {
             let max = usize::try_from(ENTRY_MAX_BYTES).unwrap_or(usize::MAX);
@@ -390,7 +426,7 @@ impl Office {
         let handed = match &handed {
             None => None,
             Some(Some(handed)) => Some(handed.expose()),
-            Some(None) => return self.send(connection, &Reply::NotUnderstood),
+            Some(None) => return self.answer(connection, Answer::NotUnderstood),
         };
         let answer = match Request::parse(frame, handed) {
             None => Answer::NotUnderstood,
@@ -410,24 +446,22 @@ impl Office {
                 // The one who asks lives as long as this.
                 let _ = self.questions.send((connection, question));
             }
-            answer => self.answer(connection, &answer),
+            answer => self.answer(connection, answer),
         }
     }
 
-    fn answer(&self, connection: Connection, answer: &Answer) {
-        if !matches!(answer, Answer::End) {
-            return self.send(connection, &answer.reply());
+    /// Writes what is taken at once; the rest is for the thread that waits.
+    fn answer(&self, mut connection: Connection, answer: Answer) {
+        if matches!(answer, Answer::End) {
+            return self.give_back(Back::End(connection));
         }
-        self.keyring.forget();
-        // It ends, whether the client reads that or not.
-        let _ = connection.write(&answer.reply());
-        self.give_back(Back::End(connection));
-    }
-
-    fn send(&self, connection: Connection, reply: &Reply<'_>) {
-        if connection.write(reply).is_ok() {
-            let Connection { stream, pid, .. } = connection;
-            self.give_back(Back::Connection(Connection::new(stream, pid)));
+        let mut outgoing = Outgoing::new(answer);
+        connection.since = Machine.awake();
+        match outgoing.write(&connection.stream) {
+            Ok(true) => self.give_back(Back::Connection(connection.anew())),
+            Ok(false) => self.give_back(Back::Unread(connection, outgoing)),
+            // Gone.
+            Err(_) => {}
         }
     }
 
@@ -437,27 +471,6 @@ impl Office {
         let _ = sender.send(back);
         let _ = (&self.waker).write(&[0]);
     }
-}
-
-/// Writes to a stream that does not block, up to a moment.
-fn write_until(mut stream: &UnixStream, bytes: &[u8], deadline: Duration) -> io::Result<()> {
-    let mut rest = bytes;
-    while !rest.is_empty() {
-        match stream.write(rest) {
-            Ok(count) => rest = rest.get(count..).unwrap_or_default(),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                let left = deadline.saturating_sub(Machine.awake());
-                let limit = Timespec::try_from(left).map_err(|_| io::ErrorKind::InvalidInput)?;
-                let mut ready = [PollFd::from_borrowed_fd(stream.as_fd(), PollFlags::OUT)];
-                if left.is_zero() || rustix::event::poll(&mut ready, Some(&limit))? == 0 {
-                    return Err(io::ErrorKind::TimedOut.into());
-                }
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
 }
 
 /// The bytes of a request as the agent would read them, from a connection that ends there: for the fuzz target.

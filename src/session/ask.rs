@@ -9,6 +9,11 @@ use crate::session::pinentry::Pinentry;
 use crate::sys::Env;
 use crate::sys::tty::Terminal;
 
+/// Why there is no consent, where nobody is there who could give it.
+pub const NOBODY_THERE: &str = "it asks for consent, and there is nobody to ask";
+/// The same where asking was forbidden.
+pub const NOBODY_MAY: &str = "it asks for consent, and nobody may be asked";
+
 /// Who is asked, and how.
 #[derive(Default)]
 pub struct Asker {
@@ -54,7 +59,7 @@ impl Asker {
             (Some(pinentry), _) => pinentry.confirm(question),
             (None, Some(terminal)) => terminal.confirm_within(question, ANSWER_MAX),
             (None, None) => {
-                return Err("it asks for consent, and there is nobody to ask".to_owned());
+                return Err(NOBODY_THERE.to_owned());
             }
         };
         match asked {

@@ -13,6 +13,8 @@ use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use crate::crypto;
 use crate::format::Document;
 use crate::format::HEADER_MAX_BYTES;
@@ -32,6 +34,7 @@ use crate::session::protocol::Status;
 use crate::store;
 use crate::store::keeper::Keeper;
 use crate::store::keeper::Look;
+use crate::store::keeper::Opening;
 use crate::store::keeper::Unopened;
 use crate::sys::Env;
 use crate::sys::clock::Machine;
@@ -49,6 +52,9 @@ const VARIABLE: &str = "AGEVAULT_AGENT";
 const ANSWER_MAX: Duration = Duration::from_secs(150);
 /// How long it is tried to find an agent that is starting.
 const START_MAX: Duration = Duration::from_secs(5);
+/// How long an agent that closes the connection may take to end, and how often one looks.
+const END_MAX: Duration = Duration::from_secs(5);
+const END_LOOK: Duration = Duration::from_millis(2);
 /// Most bytes of an answer: the largest document, and the frame around it.
 const REPLY_MAX_BYTES: usize = SECRET_MAX_BYTES + 2 * HEADER_MAX_BYTES;
 
@@ -158,20 +164,44 @@ pub fn lock(env: &Env) -> io::Result<bool> {
 
 fn lock_at(folder: PathBuf) -> io::Result<bool> {
     let line = Line::at(folder);
-    let stream = match line.connect() {
-        Ok(stream) => stream,
-        Err(error) if is_absent(&error) => return Ok(false),
-        Err(error) => return Err(error),
-    };
-    ask(&stream, &Request::Lock)?;
-    // It has ended once the connection has.
-    let mut rest = [0; 1];
-    match (&stream).read(&mut rest) {
-        Ok(0) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::ConnectionReset => Ok(true),
-        Ok(_) => Err(io::ErrorKind::InvalidData.into()),
-        Err(error) => Err(error),
+    let mut was_there = false;
+    let deadline = Machine.awake() + END_MAX;
+    while Machine.awake() < deadline {
+        let stream = match line.connect() {
+            Ok(stream) => stream,
+            Err(error) if is_absent(&error) => return Ok(was_there),
+            Err(error) => return Err(error),
+        };
+        was_there = true;
+        match ask(&stream, &Request::Lock) {
+            Ok(_) => {}
+            // It was just ending, or becoming another image of itself, which is still to be told.
+            Err(error) if is_end(&error) => {
+                std::thread::sleep(END_LOOK);
+                continue;
+            }
+            Err(error) => return Err(error),
+        }
+        // It has ended once the connection has.
+        return match (&stream).read(&mut [0; 1]) {
+            Ok(0) => Ok(true),
+            Ok(_) => Err(io::ErrorKind::InvalidData.into()),
+            Err(error) if is_end(&error) => Ok(true),
+            Err(error) => Err(error),
+        };
     }
+    Err(io::ErrorKind::TimedOut.into())
+}
+
+/// Whether the other end has closed.
+fn is_end(error: &io::Error) -> bool {
+    use io::ErrorKind;
+    let ends = [
+        ErrorKind::UnexpectedEof,
+        ErrorKind::ConnectionReset,
+        ErrorKind::BrokenPipe,
+    ];
+    ends.contains(&error.kind())
 }
 
 fn is_absent(error: &io::Error) -> bool {
@@ -302,17 +332,35 @@ impl Agent {
         }
     }
 
-    fn opened(&self, request: &Request<'_>) -> Result<Document, Unopened> {
+    fn opening(&self, request: &Request<'_>) -> Result<Opening, Unopened> {
         let answer = self.line.call(request).map_err(|_| Unopened::Gone)?;
         let (header, size) = match Reply::parse(answer.expose()) {
             Some(Reply::Document { header, body }) => (header.to_owned(), body.len()),
+            Some(Reply::Looked { header, size }) => {
+                return Ok(Opening::Expired(look(header, size)));
+            }
             other => return Err(unopened(other)),
         };
         let start = answer.len().saturating_sub(size);
-        Ok(Document {
+        Ok(Opening::Document(Document {
             header,
             body: answer.split_off(start),
-        })
+        }))
+    }
+
+    fn opened(&self, request: &Request<'_>) -> Result<Document, Unopened> {
+        match self.opening(request)? {
+            Opening::Document(document) => Ok(document),
+            Opening::Expired(_) => Err(Unopened::Gone),
+        }
+    }
+
+    fn looked(&self, request: &Request<'_>) -> Result<Look, Unopened> {
+        let answer = self.line.call(request).map_err(|_| Unopened::Gone)?;
+        match Reply::parse(answer.expose()) {
+            Some(Reply::Looked { header, size }) => Ok(look(header, size)),
+            other => Err(unopened(other)),
+        }
     }
 
     fn made(&self, request: &Request<'_>) -> Result<Vec<u8>, store::Error> {
@@ -331,6 +379,13 @@ impl Agent {
     }
 }
 
+fn look(header: &str, size: u64) -> Look {
+    Look {
+        header: header.to_owned(),
+        size: usize::try_from(size).unwrap_or(usize::MAX),
+    }
+}
+
 fn unopened(reply: Option<Reply<'_>>) -> Unopened {
     match reply {
         Some(Reply::Refused(refusal)) => Unopened::Refused(refusal),
@@ -345,15 +400,16 @@ impl Keeper for Agent {
     }
 
     fn look(&self, ciphertext: &[u8]) -> Result<Look, Unopened> {
-        let request = Request::Look(self.request(ciphertext, Domain::Entry));
-        let answer = self.line.call(&request).map_err(|_| Unopened::Gone)?;
-        match Reply::parse(answer.expose()) {
-            Some(Reply::Looked { header, size }) => Ok(Look {
-                header: header.to_owned(),
-                size: usize::try_from(size).unwrap_or(usize::MAX),
-            }),
-            other => Err(unopened(other)),
-        }
+        self.looked(&Request::Look(self.request(ciphertext, Domain::Entry)))
+    }
+
+    fn look_history(&self, ciphertext: &[u8]) -> Result<Look, Unopened> {
+        self.looked(&Request::LookPast(self.request(ciphertext, Domain::Entry)))
+    }
+
+    fn open_unexpired(&self, ciphertext: &[u8], now: Timestamp) -> Result<Opening, Unopened> {
+        let open = self.request(ciphertext, Domain::Entry);
+        self.opening(&Request::OpenUnexpired(open, now.as_second()))
     }
 
     fn open_history(&self, ciphertext: &[u8]) -> Result<Document, Unopened> {

@@ -1,8 +1,13 @@
 //! The store's keys in this process: a key file that asks for consent and records uses, as the agent does.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::Mutex;
 use std::sync::OnceLock;
+use std::sync::PoisonError;
+
+use jiff::Timestamp;
 
 use crate::config::Config;
 use crate::format::Document;
@@ -11,10 +16,12 @@ use crate::format::document::Domain;
 use crate::format::keys::KeyFile;
 use crate::secret::Secret;
 use crate::session::ask::Asker;
+use crate::session::consent::Consent;
 use crate::session::keyring::consent_question;
 use crate::store;
 use crate::store::keeper::Keeper;
 use crate::store::keeper::Look;
+use crate::store::keeper::Opening;
 use crate::store::keeper::Unopened;
 use crate::store::uses;
 use crate::sys::Env;
@@ -28,6 +35,8 @@ pub(super) struct Here {
     purpose: &'static str,
     program: OnceLock<Program>,
     asker: OnceLock<Asker>,
+    /// What the person has said of which entry: a command asks once.
+    said: Mutex<HashMap<String, Consent>>,
 }
 
 impl Here {
@@ -44,6 +53,7 @@ impl Here {
             purpose,
             program: OnceLock::new(),
             asker: OnceLock::new(),
+            said: Mutex::default(),
         }
     }
 
@@ -59,17 +69,27 @@ impl Here {
         };
         let program = self.program.get_or_init(Program::myself);
         if confirm {
-            let asker = self.asker.get_or_init(|| {
-                let pinentry = Config::load(&self.env).unwrap_or_default().pinentry;
-                Asker::of_process(&self.env, pinentry.as_deref())
-            });
-            let question = consent_question(name, self.purpose, program);
             let denied = |why| Unopened::Denied(name.to_owned(), why);
-            asker.consent(&question).map_err(denied)?;
+            self.consent(name, program).map_err(denied)?;
         }
         // A record that cannot be written keeps nobody from a secret.
         let _ = uses::record(&self.uses, self.env.now, self.purpose, program, name);
         Ok(document)
+    }
+
+    /// Asks the person, unless that was done. One question at a time.
+    fn consent(&self, name: &str, program: &Program) -> Consent {
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(consent) = said.get(name) {
+            return consent.clone();
+        }
+        let asker = self.asker.get_or_init(|| {
+            let pinentry = Config::load(&self.env).unwrap_or_default().pinentry;
+            Asker::of_process(&self.env, pinentry.as_deref())
+        });
+        let consent = asker.consent(&consent_question(name, self.purpose, program));
+        said.insert(name.to_owned(), consent.clone());
+        consent
     }
 }
 
@@ -93,8 +113,19 @@ impl Keeper for Here {
         }
     }
 
+    fn open_unexpired(&self, ciphertext: &[u8], now: Timestamp) -> Result<Opening, Unopened> {
+        match self.keys.open_unexpired(ciphertext, now)? {
+            Opening::Document(document) => self.consider(document).map(Opening::Document),
+            expired @ Opening::Expired(_) => Ok(expired),
+        }
+    }
+
     fn look(&self, ciphertext: &[u8]) -> Result<Look, Unopened> {
         self.keys.look(ciphertext)
+    }
+
+    fn look_history(&self, ciphertext: &[u8]) -> Result<Look, Unopened> {
+        self.keys.look_history(ciphertext)
     }
 
     fn open_history(&self, ciphertext: &[u8]) -> Result<Document, Unopened> {

@@ -12,6 +12,8 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use crate::format::Document;
 use crate::format::Epoch;
 use crate::format::Header;
@@ -21,6 +23,10 @@ use crate::format::document::Domain;
 use crate::format::keys::KeyFile;
 use crate::secret::Secret;
 use crate::session::ask::Asker;
+use crate::session::ask::NOBODY_MAY;
+use crate::session::consent::Answers;
+use crate::session::consent::Consent;
+use crate::session::consent::Matter;
 use crate::session::protocol::Failure;
 use crate::session::protocol::Hold;
 use crate::session::protocol::Open;
@@ -28,9 +34,11 @@ use crate::session::protocol::Reply;
 use crate::session::protocol::Request;
 use crate::session::protocol::Status;
 use crate::session::protocol::StoreStatus;
+use crate::session::protocol::VERSION;
 use crate::store;
 use crate::store::keeper::Keeper;
 use crate::store::keeper::Look;
+use crate::store::keeper::Opening;
 use crate::store::keeper::Unopened;
 use crate::store::uses;
 use crate::sys::clock;
@@ -97,6 +105,7 @@ pub struct Keyring {
     /// How long the machine had slept when the keyring was made.
     slept: Duration,
     held: Mutex<Vec<Arc<Held>>>,
+    answers: Answers,
     had_any: AtomicBool,
     has_forgotten: AtomicBool,
 }
@@ -127,6 +136,8 @@ pub enum Answer {
     Status(Status),
     /// Not understood.
     NotUnderstood,
+    /// Of another version of the messages.
+    OtherVersion,
     /// A person must be asked first.
     Ask(Box<Question>),
 }
@@ -148,6 +159,7 @@ impl Keyring {
             clock,
             slept,
             held: Mutex::default(),
+            answers: Answers::default(),
             had_any: AtomicBool::new(false),
             has_forgotten: AtomicBool::new(false),
         }
@@ -190,6 +202,7 @@ impl Keyring {
     /// Forgets everything.
     pub fn forget(&self) {
         lock(&self.held).clear();
+        self.answers.forget();
     }
 
     /// Forgets what is over; everything, if the machine has slept. How long what is left has at least; `None` if nothing is left.
@@ -199,6 +212,7 @@ impl Keyring {
         let mut held = lock(&self.held);
         if slept > self.slept + SLEPT {
             held.clear();
+            self.answers.forget();
         }
         let before = held.len();
         held.retain(|one| one.lease.left(now).is_some());
@@ -222,19 +236,33 @@ impl Keyring {
             Request::Hold(hold) => self.hold(hold, asker),
             Request::Open(open) => self.with(open.store, |held| {
                 let document = held.keys.open(open.ciphertext, open.domain);
-                let is_entry = open.domain == Domain::Entry;
-                consider(held, document, open, is_entry, caller)
+                if open.domain != Domain::Entry {
+                    return document.map_or_else(Answer::from, Answer::Document);
+                }
+                self.consider(held, document, open, caller)
+            }),
+            Request::OpenUnexpired(open, now) => self.with(open.store, |held| {
+                let now = Timestamp::from_second(*now).unwrap_or(Timestamp::MAX);
+                match held.keys.open_unexpired(open.ciphertext, now) {
+                    Ok(Opening::Expired(look)) => Answer::Looked(look),
+                    Ok(Opening::Document(document)) => {
+                        self.consider(held, Ok(document), open, caller)
+                    }
+                    Err(unopened) => unopened.into(),
+                }
             }),
             Request::OpenPast(open) => self.with(open.store, |held| {
                 let document = held.keys.open_history(open.ciphertext);
-                consider(held, document, open, true, caller)
+                self.consider(held, document, open, caller)
             }),
-            Request::Look(open) => {
-                self.with(open.store, |held| match held.keys.look(open.ciphertext) {
-                    Ok(look) => Answer::Looked(look),
-                    Err(unopened) => unopened.into(),
-                })
-            }
+            Request::Look(open) => self.with(open.store, |held| {
+                let look = held.keys.look(open.ciphertext);
+                look.map_or_else(Answer::from, Answer::Looked)
+            }),
+            Request::LookPast(open) => self.with(open.store, |held| {
+                let look = held.keys.look_history(open.ciphertext);
+                look.map_or_else(Answer::from, Answer::Looked)
+            }),
             Request::Make {
                 store,
                 domain,
@@ -333,50 +361,72 @@ impl Keyring {
             stores: stores.collect(),
         }
     }
-}
 
-/// An opened document is given out, or waits for consent, or is kept; an entry's use is recorded.
-fn consider(
-    held: &Arc<Held>,
-    document: Result<Document, Unopened>,
-    open: &Open<'_>,
-    is_entry: bool,
-    caller: i32,
-) -> Answer {
-    let document = match document {
-        Ok(document) if is_entry => document,
-        Ok(document) => return Answer::Document(document),
-        Err(unopened) => return unopened.into(),
-    };
-    // What cannot be read could ask for consent: nothing of it is given out.
-    let header = match Header::parse(&document.header) {
-        Ok(header) => header,
-        Err(refusal) => return Answer::Refused(refusal),
-    };
-    let question = Question {
-        held: held.clone(),
-        document,
-        entry: header.name,
-        purpose: open.purpose.to_owned(),
-        program: Program::of(caller),
-    };
-    match (header.confirm, open.may_ask) {
-        (false, _) => question.granted(),
-        (true, true) => Answer::Ask(Box::new(question)),
-        (true, false) => Answer::Denied("it asks for consent, and nobody may be asked".to_owned()),
+    /// An opened entry is given out, or waits for consent, or is kept; its use is recorded.
+    fn consider(
+        &self,
+        held: &Arc<Held>,
+        document: Result<Document, Unopened>,
+        open: &Open<'_>,
+        caller: i32,
+    ) -> Answer {
+        let document = match document {
+            Ok(document) => document,
+            Err(unopened) => return unopened.into(),
+        };
+        // What cannot be read could ask for consent: nothing of it is given out.
+        let header = match Header::parse(&document.header) {
+            Ok(header) => header,
+            Err(refusal) => return Answer::Refused(refusal),
+        };
+        let question = Question {
+            held: held.clone(),
+            document,
+            entry: header.name,
+            purpose: open.purpose.to_owned(),
+            program: Program::of(caller),
+        };
+        if !header.confirm {
+            return question.granted();
+        }
+        if !open.may_ask {
+            return Answer::Denied(NOBODY_MAY.to_owned());
+        }
+        match question.known(self) {
+            Some(Ok(())) => question.granted(),
+            Some(Err(why)) => Answer::Denied(why),
+            None => Answer::Ask(Box::new(question)),
+        }
     }
 }
 
 impl Question {
-    /// Asks, and answers what was waiting.
+    /// Asks, unless the same has been asked and answered, and answers what was waiting.
     pub fn ask(self, keyring: &Keyring) -> Answer {
+        if let Some(consent) = self.known(keyring) {
+            return self.settled(consent, keyring);
+        }
         let question = consent_question(&self.entry, &self.purpose, &self.program);
         let consent = self.held.asker.consent(&question);
+        if let Some(matter) = self.matter() {
+            let now = keyring.clock.passed();
+            keyring.answers.note(matter, now, consent.clone());
+        }
         self.settled(consent, keyring)
     }
 
+    fn matter(&self) -> Option<Matter> {
+        Matter::of(&self.program, &self.held.key, &self.entry, &self.purpose)
+    }
+
+    fn known(&self, keyring: &Keyring) -> Option<Consent> {
+        keyring
+            .answers
+            .known(&self.matter()?, keyring.clock.passed())
+    }
+
     /// A yes does not count if the keys were forgotten, or should have been, while the person thought.
-    fn settled(self, consent: Result<(), String>, keyring: &Keyring) -> Answer {
+    fn settled(self, consent: Consent, keyring: &Keyring) -> Answer {
         keyring.expire();
         match consent {
             Ok(()) if keyring.peek(&self.held.key).is_some() => self.granted(),
@@ -400,7 +450,9 @@ impl Question {
 
 /// What a person is asked before an entry with `confirm` is opened.
 pub fn consent_question(entry: &str, purpose: &str, program: &Program) -> String {
-    let Program { pid, name, parent } = program;
+    let Program {
+        pid, name, parent, ..
+    } = program;
     format!(
         "{name} (process {pid}, started by {parent}) wants \"{entry}\" for {purpose}: allow it?"
     )
@@ -429,6 +481,15 @@ impl From<Result<Vec<u8>, store::Error>> for Answer {
 }
 
 impl Answer {
+    /// The field of the message that may be large.
+    pub fn last(&self) -> &[u8] {
+        match self {
+            Self::Document(document) => document.body.expose(),
+            Self::Bytes(bytes) => bytes,
+            _ => &[],
+        }
+    }
+
     /// The message; a question that was not asked counts as denied.
     pub fn reply(&self) -> Reply<'_> {
         match self {
@@ -452,6 +513,7 @@ impl Answer {
             Self::Failed(failure) => Reply::Failed(*failure),
             Self::Status(status) => Reply::Status(status.clone()),
             Self::NotUnderstood => Reply::NotUnderstood,
+            Self::OtherVersion => Reply::OtherVersion(VERSION),
             Self::Ask(_) => Reply::Denied("too many questions wait for an answer"),
         }
     }

@@ -7,6 +7,7 @@ pub mod agent;
 pub mod ask;
 #[cfg(target_os = "linux")]
 pub mod client;
+pub mod consent;
 mod here;
 pub mod keyring;
 pub mod lasting;

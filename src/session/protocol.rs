@@ -42,10 +42,14 @@ pub enum Request<'a> {
     Hold(Hold<'a>),
     /// Open a document of the current epoch.
     Open(Open<'a>),
+    /// Open an entry of the current epoch that has not expired by then, in seconds since 1970; of another tell the header.
+    OpenUnexpired(Open<'a>, i64),
     /// Open an entry of this epoch or an earlier one.
     OpenPast(Open<'a>),
     /// Verify a document and tell its header only.
     Look(Open<'a>),
+    /// The same for an entry of this epoch or an earlier one.
+    LookPast(Open<'a>),
     /// Sign and encrypt.
     Make {
         /// Which store.
@@ -238,6 +242,18 @@ impl<'a> Request<'a> {
             Self::Open(what) => open(5, what),
             Self::OpenPast(what) => open(6, what),
             Self::Look(what) => open(7, what),
+            Self::LookPast(what) => open(10, what),
+            Self::OpenUnexpired(what, now) => {
+                let (flag, now) = ([u8::from(what.may_ask)], now.to_be_bytes());
+                let fields = [
+                    &now[..],
+                    what.store.as_bytes(),
+                    &domain(&what.domain),
+                    what.purpose.as_bytes(),
+                    &flag,
+                ];
+                build(11, &fields, Some(what.ciphertext), is_handed)
+            }
             Self::Make {
                 store,
                 domain: of,
@@ -255,7 +271,11 @@ impl<'a> Request<'a> {
     pub fn last(&self) -> Option<&'a [u8]> {
         match self {
             Self::Hold(hold) => Some(hold.keys),
-            Self::Open(open) | Self::OpenPast(open) | Self::Look(open) => Some(open.ciphertext),
+            Self::Open(open)
+            | Self::OpenUnexpired(open, _)
+            | Self::OpenPast(open)
+            | Self::Look(open)
+            | Self::LookPast(open) => Some(open.ciphertext),
             Self::Make { body: last, .. } | Self::Seal { commit: last, .. } => Some(last),
             Self::Lock | Self::Status | Self::Holds { .. } => None,
         }
@@ -302,6 +322,11 @@ impl<'a> Request<'a> {
                 store: fields.text()?,
                 commit: fields.last()?,
             },
+            10 => Self::LookPast(fields.open()?),
+            11 => {
+                let now = fields.number()?.cast_signed();
+                Self::OpenUnexpired(fields.open()?, now)
+            }
             _ => return None,
         };
         fields.is_done().then_some(request)

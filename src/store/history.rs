@@ -68,25 +68,54 @@ impl Store {
         Self::open_version(keeper, repo, name, blob)
     }
 
-    /// The same from another repository.
+    /// The header of an earlier value, after the same checks; nobody is asked for consent.
+    pub fn look_at_version(
+        &self,
+        keeper: &dyn Keeper,
+        name: &Name,
+        blob: Id,
+    ) -> Result<Header, Error> {
+        let repo = self.repo.as_ref().ok_or(Error::NoRepository)?;
+        Self::look_version(keeper, repo, name, blob)
+    }
+
+    /// The same as `version` from another repository.
     pub fn open_version(
         keeper: &dyn Keeper,
         repo: &Repo,
         name: &Name,
         blob: Id,
     ) -> Result<Entry, Error> {
-        let of_name = |refusal: Refusal| refusal.of(name.as_str());
         let document = keeper
             .open_history(&repo.blob(blob, ENTRY_MAX_BYTES)?)
             .map_err(|unopened| unopened.of(name.as_str()))?;
-        let header = Header::parse(&document.header).map_err(of_name)?;
-        if header.name != name.as_str() {
-            let reason = format!("it is the entry \"{}\"", header.name.escape_debug());
-            return Err(of_name(Refusal::new(Stage::Name, reason)).into());
-        }
         Ok(Entry {
-            header,
+            header: header_of(&document.header, name)?,
             secret: document.body,
         })
     }
+
+    /// The same as `look_at_version` from another repository.
+    pub fn look_version(
+        keeper: &dyn Keeper,
+        repo: &Repo,
+        name: &Name,
+        blob: Id,
+    ) -> Result<Header, Error> {
+        let look = keeper
+            .look_history(&repo.blob(blob, ENTRY_MAX_BYTES)?)
+            .map_err(|unopened| unopened.of(name.as_str()))?;
+        header_of(&look.header, name)
+    }
+}
+
+/// The header of an earlier value, held against the entry's name.
+fn header_of(text: &str, name: &Name) -> Result<Header, Error> {
+    let of_name = |refusal: Refusal| refusal.of(name.as_str());
+    let header = Header::parse(text).map_err(of_name)?;
+    if header.name != name.as_str() {
+        let reason = format!("it is the entry \"{}\"", header.name.escape_debug());
+        return Err(of_name(Refusal::new(Stage::Name, reason)).into());
+    }
+    Ok(header)
 }

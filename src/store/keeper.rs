@@ -3,10 +3,13 @@
 //! The store asks a `Keeper` to open, to make and to seal, and does not know whether the keys lie in this process or in
 //! another one that never gives them away. Opening always means: decrypted whole and signature verified.
 
+use jiff::Timestamp;
+
 use crate::crypto::file;
 use crate::format::Document;
 use crate::format::ENTRY_MAX_BYTES;
 use crate::format::HEADER_MAX_BYTES;
+use crate::format::Header;
 use crate::format::Refusal;
 use crate::format::SECRET_MAX_BYTES;
 use crate::format::Stage;
@@ -57,13 +60,28 @@ pub struct Look {
     pub size: usize,
 }
 
+/// An entry that is opened only if it has not expired.
+#[derive(Debug)]
+pub enum Opening {
+    /// It has not.
+    Document(Document),
+    /// It has: nobody was asked for consent, and this counts as no use.
+    Expired(Look),
+}
+
 /// Opens, makes and seals with the store's keys.
 pub trait Keeper: Sync {
     /// Decrypts a file with the current store key and verifies its signature (F-035, F-050, F-051).
     fn open(&self, ciphertext: &[u8], domain: Domain) -> Result<Document, Unopened>;
 
+    /// Opens an entry of the current epoch that has not expired at that time; of another the header alone is told.
+    fn open_unexpired(&self, ciphertext: &[u8], now: Timestamp) -> Result<Opening, Unopened>;
+
     /// Verifies an entry and tells its header alone: nobody is asked for consent, and it counts as no use.
     fn look(&self, ciphertext: &[u8]) -> Result<Look, Unopened>;
+
+    /// The same for an entry from history, of this epoch or an earlier one.
+    fn look_history(&self, ciphertext: &[u8]) -> Result<Look, Unopened>;
 
     /// Opens an entry from history, of this epoch or an earlier one.
     fn open_history(&self, ciphertext: &[u8]) -> Result<Document, Unopened>;
@@ -84,8 +102,16 @@ impl<K: Keeper + ?Sized> Keeper for Box<K> {
         (**self).open(ciphertext, domain)
     }
 
+    fn open_unexpired(&self, ciphertext: &[u8], now: Timestamp) -> Result<Opening, Unopened> {
+        (**self).open_unexpired(ciphertext, now)
+    }
+
     fn look(&self, ciphertext: &[u8]) -> Result<Look, Unopened> {
         (**self).look(ciphertext)
+    }
+
+    fn look_history(&self, ciphertext: &[u8]) -> Result<Look, Unopened> {
+        (**self).look_history(ciphertext)
     }
 
     fn open_history(&self, ciphertext: &[u8]) -> Result<Document, Unopened> {
@@ -105,13 +131,39 @@ impl<K: Keeper + ?Sized> Keeper for Box<K> {
     }
 }
 
-impl Keeper for KeyFile {
-    fn look(&self, ciphertext: &[u8]) -> Result<Look, Unopened> {
-        let document = self.open(ciphertext, Domain::Entry)?;
-        Ok(Look {
+impl From<Document> for Look {
+    fn from(document: Document) -> Self {
+        Self {
             header: document.header,
             size: document.body.len(),
-        })
+        }
+    }
+}
+
+impl Opening {
+    /// What becomes of a verified entry at that time.
+    pub fn of(document: Document, now: Timestamp) -> Result<Self, Unopened> {
+        // Most have no such field, and are not parsed for it.
+        let may_expire = document.header.contains("expires") || document.header.contains('\\');
+        if may_expire && Header::parse(&document.header)?.is_expired(now) {
+            Ok(Self::Expired(document.into()))
+        } else {
+            Ok(Self::Document(document))
+        }
+    }
+}
+
+impl Keeper for KeyFile {
+    fn open_unexpired(&self, ciphertext: &[u8], now: Timestamp) -> Result<Opening, Unopened> {
+        Opening::of(self.open(ciphertext, Domain::Entry)?, now)
+    }
+
+    fn look(&self, ciphertext: &[u8]) -> Result<Look, Unopened> {
+        Ok(self.open(ciphertext, Domain::Entry)?.into())
+    }
+
+    fn look_history(&self, ciphertext: &[u8]) -> Result<Look, Unopened> {
+        Ok(self.open_history(ciphertext)?.into())
     }
 
     fn open(&self, ciphertext: &[u8], domain: Domain) -> Result<Document, Unopened> {

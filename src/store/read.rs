@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use jiff::Timestamp;
+
 use crate::format::Document;
 use crate::format::ENTRY_MAX_BYTES;
 use crate::format::Header;
@@ -17,6 +19,7 @@ use crate::secret::Secret;
 use crate::store::Error;
 use crate::store::Store;
 use crate::store::keeper::Keeper;
+use crate::store::keeper::Opening;
 use crate::sys::fs;
 use crate::sys::fs::Dir;
 use crate::sys::fs::Kind;
@@ -40,6 +43,30 @@ impl Store {
         Self::check_rev(name, entry.header.rev, seen)?;
         self.remember_rev(&entry.header, seen)?;
         Ok(entry)
+    }
+
+    /// The same, if it has not expired at that time; else its header alone, and nobody has been asked for consent.
+    pub fn entry_unexpired(
+        &self,
+        keeper: &dyn Keeper,
+        name: &Name,
+        now: Timestamp,
+    ) -> Result<Result<Entry, Header>, Error> {
+        let seen = self.seen(name)?;
+        let opening = keeper.open_unexpired(&self.ciphertext(name)?, now);
+        let opening =
+            opening.map_err(|unopened| self.renewed_instead(unopened.of(name.as_str()).into()))?;
+        let (text, secret) = match opening {
+            Opening::Document(document) => (document.header, Some(document.body)),
+            Opening::Expired(look) => (look.header, None),
+        };
+        let header = header_of(&text, name)?;
+        Self::check_rev(name, header.rev, seen)?;
+        self.remember_rev(&header, seen)?;
+        Ok(match secret.filter(|_| !header.is_expired(now)) {
+            Some(secret) => Ok(Entry { header, secret }),
+            None => Err(header),
+        })
     }
 
     /// The verified header of one entry and its secret's length; nobody is asked for consent.

@@ -36,8 +36,8 @@ impl Store {
         let mut revs = Vec::new();
         for (name, blob) in removed.into_iter().collect::<Result<Vec<_>, _>>()?.concat() {
             // What does not open was never this store's entry, and no device has seen a revision of it.
-            if let Ok(entry) = Self::open_version(keeper, repo, &name, blob) {
-                revs.push((name.to_string(), entry.header.rev + 1));
+            if let Ok(header) = Self::look_version(keeper, repo, &name, blob) {
+                revs.push((name.to_string(), header.rev + 1));
             }
         }
         self.state.raise_revs(&revs)?;

@@ -119,6 +119,7 @@ mod tests {
 
     fn program(name: &str) -> Program {
         Program {
+            began: None,
             pid: 7,
             name: name.to_owned(),
             parent: "bash".to_owned(),

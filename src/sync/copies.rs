@@ -123,10 +123,10 @@ fn version_before(
     for version in store.versions(Some(name))? {
         let Some(blob) = version.blob else { continue };
         if repo.blob(blob, ENTRY_MAX_BYTES).is_ok()
-            && let Ok(entry) = store.version(keeper, name, blob)
-            && entry.header.rev < rev
+            && let Ok(header) = store.look_at_version(keeper, name, blob)
+            && header.rev < rev
         {
-            return Ok(Some(entry));
+            return store.version(keeper, name, blob).map(Some);
         }
     }
     Ok(None)

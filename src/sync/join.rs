@@ -269,7 +269,8 @@ impl Join<'_> {
         }
         let mut highest = 0;
         for blob in blobs {
-            highest = highest.max(self.open_old(name, blob)?.header.rev);
+            let header = Store::look_version(self.keeper, self.repo, name, blob)?;
+            highest = highest.max(header.rev);
         }
         Ok(highest)
     }

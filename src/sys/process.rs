@@ -72,8 +72,8 @@ pub fn withholding<T>(all: impl FnOnce() -> T) -> T {
 /// Becomes another program: same process, terminal and parent. Returns only if that failed.
 ///
 /// The program is looked for as `execvp` does it, in the `PATH` of the variables handed over, or in the system's default
-/// path if there is none among them. Its signals are as on a fresh start: none blocked, SIGPIPE by default. Descriptors
-/// other than the three streams are closed.
+/// path if there is none among them. Its signals are as on a fresh start: none blocked, SIGPIPE by default. What this process
+/// has opened is closed; what it has inherited is handed on, as any program does it (make's job server lives in such descriptors).
 pub fn replace(
     program: &OsStr,
     args: &[&OsStr],
@@ -496,6 +496,8 @@ impl Drop for Conversation {
 pub struct Program {
     /// Its id.
     pub pid: i32,
+    /// When it began, in the system's own measure: tells it from a later process of the same id.
+    pub began: Option<u64>,
     /// What it runs.
     pub name: String,
     /// What the process that started it runs.
@@ -508,18 +510,24 @@ impl Program {
         let parent = rustix::process::getppid().map(|pid| pid.as_raw_nonzero().get());
         Self {
             pid: rustix::process::getpid().as_raw_nonzero().get(),
+            began: None,
             name: "vault".to_owned(),
             parent: parent
                 .and_then(stat_of)
-                .map_or_else(unknown, |(name, _)| name),
+                .map_or_else(unknown, |stat| stat.name),
         }
     }
 
     /// Another process; what it says of itself is a hint, since any process may call itself what it likes.
     pub fn of(pid: i32) -> Self {
-        let (name, parent) = stat_of(pid).unwrap_or_else(|| (unknown(), 0));
-        let parent = stat_of(parent).map_or_else(unknown, |(name, _)| name);
-        Self { pid, name, parent }
+        let stat = stat_of(pid);
+        let parent = stat.as_ref().and_then(|stat| stat_of(stat.parent));
+        Self {
+            pid,
+            began: stat.as_ref().and_then(|stat| stat.began),
+            name: stat.map_or_else(unknown, |stat| stat.name),
+            parent: parent.map_or_else(unknown, |stat| stat.name),
+        }
     }
 }
 
@@ -527,8 +535,14 @@ fn unknown() -> String {
     "?".to_owned()
 }
 
-/// The name and the parent's id of a process, where the system tells them.
-fn stat_of(pid: i32) -> Option<(String, i32)> {
+/// What the system tells of a process.
+struct Stat {
+    name: String,
+    parent: i32,
+    began: Option<u64>,
+}
+
+fn stat_of(pid: i32) -> Option<Stat> {
     let mut bytes = [0; STAT_MAX_BYTES];
     let mut file = File::open(format!("/proc/{pid}/stat")).ok()?;
     let count = file.read(&mut bytes).ok()?;
@@ -538,7 +552,14 @@ fn stat_of(pid: i32) -> Option<(String, i32)> {
     let end = bytes.iter().rposition(|byte| *byte == b')')?;
     let name = String::from_utf8_lossy(bytes.get(begin..end)?).into_owned();
     let rest = std::str::from_utf8(bytes.get(end + 1..)?).ok()?;
-    Some((name, rest.split_whitespace().nth(1)?.parse().ok()?))
+    let mut fields = rest.split_whitespace();
+    let parent = fields.nth(1)?.parse().ok()?;
+    let began = fields.nth(17).and_then(|field| field.parse().ok());
+    Some(Stat {
+        name,
+        parent,
+        began,
+    })
 }
 
 /// This machine's name.

@@ -340,6 +340,21 @@ fn a_plain_identity_starts_no_agent() {
 }
 
 #[test]
+fn several_that_lock_at_once_all_succeed() {
+    let agency = Agency::unlocked();
+    agency.show_identity();
+    for _ in 0..10 {
+        agency.world.vault(&["unlock"]).run().ok();
+        std::thread::scope(|scope| {
+            for _ in 0..6 {
+                scope.spawn(|| agency.world.vault(&["lock"]).run().ok());
+            }
+        });
+        assert!(!agency.socket().exists());
+    }
+}
+
+#[test]
 fn an_agent_whose_socket_is_gone_ends() {
     let agency = Agency::unlocked();
     let pid = agency.pid();
@@ -446,8 +461,60 @@ fn an_earlier_value_is_no_way_around_consent() {
     refused.run().fails_with(4).says("consent");
 }
 
+/// How often the pinentry was asked for consent since the last call.
+fn questions(world: &World) -> usize {
+    let path = world.home().join("questions");
+    let asked = fs::read_to_string(&path).unwrap_or_default();
+    let _ = fs::remove_file(path);
+    asked.matches("allow it").count()
+}
+
+#[test]
+fn a_command_asks_once_and_never_for_what_it_does_not_hand_out() {
+    let agency = Agency::unlocked();
+    let world = &agency.world;
+    for number in 0..12 {
+        world.add_with("a", secret(&number.to_string()), &["--confirm"]);
+    }
+    world.add_with("old", secret("old"), &["--confirm", "--expires=2020-01-01"]);
+    for answer in [true, false] {
+        let pinentry = pinentry(world, answer);
+        let set = ["config", "set", "pinentry", pinentry.to_str().unwrap()];
+        world.vault(&set).run().ok();
+        agency.show_identity();
+        world.vault(&["lock"]).run().ok();
+        for has_agent in [false, true] {
+            if has_agent {
+                world.vault(&["unlock"]).run().ok();
+                agency.hide_identity();
+            }
+            questions(world);
+            let shown = world.vault(&["log", "-p", "--reveal", "a"]).run();
+            assert_eq!(questions(world), 1, "answer {answer}, agent {has_agent}");
+            if answer {
+                let text = shown.ok().text();
+                assert!(text.contains(&secret("0")) && text.contains(&secret("11")));
+            } else {
+                shown.fails_with(4).says("the answer was no");
+            }
+            world.vault(&["log", "-p", "a"]).run().ok();
+            assert_eq!(questions(world), 1);
+            let listed = world.vault(&["log", "a"]).run().ok().text();
+            assert!(listed.contains("rev 12"), "{listed}");
+            let exec = ["exec", "-e", "T=old", "--", "true"];
+            world.vault(&exec).run().fails_with(125).says("expired");
+            let exec = ["exec", "--skip-expired", "-e", "T=old", "--", "true"];
+            world.vault(&exec).run().fails_with(125).says("no entry");
+            world.vault(&["get", "old"]).run().fails_with(6);
+            assert_eq!(questions(world), 0, "nothing was to be handed out");
+        }
+    }
+    let used = world.vault(&["log", "--use", "old"]).run().ok().text();
+    assert!(used.is_empty(), "what was refused was not used: {used}");
+}
+
 /// A pinentry that says yes or no, and writes down what it was asked.
-fn pinentry(world: &World, answer: bool) -> PathBuf {
+pub(crate) fn pinentry(world: &World, answer: bool) -> PathBuf {
     let answer = if answer {
         "OK"
     } else {

@@ -145,6 +145,32 @@ fn one_that_does_not_read_its_answers_is_sent_away() {
 }
 
 #[test]
+fn those_that_do_not_read_keep_nobody_waiting() {
+    let agency = Agency::unlocked();
+    agency.world.add("a", secret("a"));
+    let many = frame(1, 2, b"").repeat(1000);
+    let flooded: Vec<UnixStream> = (0..8)
+        .map(|_| {
+            let mut stream = connect(&agency);
+            let moment = Duration::from_millis(100);
+            stream.set_write_timeout(Some(moment)).unwrap();
+            while stream.write_all(&many).is_ok() {}
+            stream
+        })
+        .collect();
+    assert_eq!(agency.world.get("a").unwrap(), secret("a").into_bytes());
+    for mut stream in flooded {
+        stream.set_nonblocking(true).unwrap();
+        let error = stream.write_all(&many).unwrap_err();
+        let is_waited_for = error.kind() == std::io::ErrorKind::WouldBlock;
+        assert!(
+            is_waited_for,
+            "it was answered only after one was sent away: {error}"
+        );
+    }
+}
+
+#[test]
 fn another_version_is_told_so_and_can_lock() {
     let agency = Agency::unlocked();
     let pid = agency.pid();

@@ -158,6 +158,23 @@ fn too_short_a_secret_is_told_and_not_blanked() {
 }
 
 #[test]
+fn too_large_a_secret_is_refused_with_mask() {
+    let world = world();
+    let part = |count: usize| secret(&"x".repeat(count - secret("").len()));
+    world.add("most", part(64 << 10));
+    world.add("more", part((64 << 10) + 1));
+    let masked = |args: &[&str]| exec(&world, &[&["--mask"], args, &["--", "true"]].concat());
+    masked(&["--file", "F=most"]).ok();
+    let refused = masked(&["--file", "F=more"]).fails_with(125);
+    refused.says("\"more\" is too large to be masked: it has more than 64 KiB");
+    let several = ["--file", "F=most", "--file", "G=most", "-e", "H=short-not"];
+    world.add("short-not", secret("12"));
+    let refused = masked(&several).fails_with(125);
+    refused.says("more than 128 KiB together");
+    exec(&world, &["--file", "F=more", "--", "true"]).ok();
+}
+
+#[test]
 fn a_pipe_stays_a_pipe_and_all_of_it_comes() {
     let world = world();
     let script = "test -t 0 || test -t 1 || test -t 2 || echo none; seq 200000; seq 200000 >&2; (sleep 0.3; echo late) &";

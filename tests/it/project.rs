@@ -211,10 +211,42 @@ fn a_project_file_is_looked_for_up_to_the_home_and_must_be_ones_own() {
 }
 
 #[test]
+fn another_users_file_is_passed_over_and_told() {
+    let world = world("[env]\nTOKEN = \"github/ci\"\n");
+    world.write(
+        "work/deep/.agevault.toml",
+        "[env]\nTOKEN = \"github/admin\"\n",
+    );
+    let deep = world.home().join("work/deep");
+    let theirs = deep.join(".agevault.toml");
+    let chown = |path| std::os::unix::fs::lchown(path, Some(12345), None);
+    chown(&theirs).expect("this test gives a file away, for which it must run as root");
+    allow(&world);
+    let run = |args: &[&str]| world.vault(args).cwd(&deep).run();
+    let output = run(&["exec", "-n"]).ok();
+    assert_eq!(output.text(), "TOKEN <- github/ci\n");
+    let _ = output.says("work/deep/.agevault.toml belongs to another user and is passed over");
+    let _ = run(&["allow"]).says("belongs to another user");
+    let _ = run(&["exec", "-e", "github/ci", "-n"]).ok();
+    std::fs::remove_file(&theirs).unwrap();
+    symlink(world.home().join(FILE), &theirs).unwrap();
+    chown(&theirs).unwrap();
+    let _ = run(&["exec", "-n"]).ok().says("belongs to another user");
+}
+
+#[test]
 fn a_hostile_file_is_refused_before_anybody_is_asked() {
     let world = world("");
     for (text, says) in [
         ("[env]\nLD_PRELOAD = \"github/ci\"", "take over a program"),
+        (
+            "[env]\n_JAVA_OPTIONS = { default = \"-javaagent:x.jar\" }",
+            "take over a program",
+        ),
+        (
+            "[env]\nhttps_proxy = { default = \"http://example.org\" }",
+            "take over a program",
+        ),
         (
             "[env]\nPATH = { default = \"/tmp\" }",
             "take over a program",
@@ -414,6 +446,21 @@ fn inherited_variables_that_an_entry_names_are_not_handed_on_by_chance() {
         .run()
         .ok();
     assert!(!env(&[]).text().contains("NPM_TOKEN="));
+    // Also where only another store is asked; and that store's own names count as well.
+    let path = world.home().join("second");
+    let init = ["init", "--no-recovery", "--member", "laptop"];
+    let run = world.vault(&init).env("AGEVAULT_STORE", &path).run();
+    let _ = run.ok();
+    let add = ["store", "add", "second", path.to_str().unwrap()];
+    let _ = world.vault(&add).run().ok();
+    world.add_with("second:a", secret("a"), &["--env=OTHER"]);
+    world.add("second:b", secret("b"));
+    let text = env(&["-e", "B=second:b"]).text();
+    assert!(
+        !text.contains("NPM_TOKEN=") && !text.contains("OTHER="),
+        "{text}"
+    );
+    assert!(env(&[]).text().contains("OTHER=x"));
     let _ = world.vault(&["rm", "-f", "npm/publish"]).run().ok();
     assert!(env(&[]).text().contains("NPM_TOKEN=stale"));
 }

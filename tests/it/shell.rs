@@ -73,6 +73,10 @@ fn a_shell_has_the_secrets_and_a_marked_prompt_until_it_ends() {
         assert_eq!(pty.wait().code(), Some(7), "{program}: {}", pty.screen());
         assert!(!contains(pty.output(), CANARY.as_bytes()), "{program}");
     }
+    let mut pty = shell(&world, "dash", &[]);
+    pty.expect("(vault) $ ", SOON);
+    pty.send("exit 7\r");
+    assert_eq!(pty.wait().code(), Some(7), "{}", pty.screen());
 }
 
 #[test]

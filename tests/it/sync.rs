@@ -143,6 +143,54 @@ fn of_two_secrets_the_later_one_keeps_the_name() {
 }
 
 #[test]
+fn a_merge_of_what_asks_for_consent_asks_once_or_changes_nothing() {
+    let clones = Clones::new(2);
+    let [a, b] = &clones.devices[..] else {
+        panic!("two devices");
+    };
+    a.add_with("x", secret("old"), &["--confirm"]);
+    a.add("y", secret("y"));
+    clones.sync_all();
+    a.add_with("x", secret("of a"), &["--confirm"]);
+    b.add_with("x", secret("first of b"), &["--confirm"]);
+    b.add_with("x", secret("of b"), &["--confirm"]);
+    b.add("z", secret("z"));
+    clones.sync(0);
+    let state = || {
+        let head = b.git(&["rev-parse", "HEAD"]);
+        (
+            head,
+            b.git(&["status", "--porcelain"]),
+            clones.git(&["rev-parse", "main"]),
+        )
+    };
+    let before = state();
+    let refused = b
+        .vault(&["sync"])
+        .env("AGEVAULT_NON_INTERACTIVE", "1")
+        .run();
+    let refused = refused.fails_with(4);
+    let refused = refused.says("\"x\" is not opened: it asks for consent");
+    refused.says("nothing was merged or lost");
+    assert_eq!(state(), before, "nothing has changed, here or there");
+    assert_eq!(b.get("z").unwrap(), secret("z").into_bytes());
+    b.vault(&["doctor"]).run().ok();
+    let pinentry = crate::agent::pinentry(b, true);
+    let set = ["config", "set", "pinentry", pinentry.to_str().unwrap()];
+    b.vault(&set).run().ok();
+    clones.sync(1);
+    let asked = std::fs::read_to_string(b.home().join("questions")).unwrap();
+    assert_eq!(asked.lines().count(), 1, "{asked}");
+    assert!(asked.contains("wants \"x\" for sync"), "{asked}");
+    clones.sync(0);
+    let names = a.names();
+    assert_eq!(names.len(), 4, "{names:?}");
+    assert_eq!(a.git(&["rev-parse", "HEAD"]), b.git(&["rev-parse", "HEAD"]));
+    assert_eq!(b.get("x").unwrap(), secret("of b").into_bytes());
+    assert_eq!(b.get(&names[1]).unwrap(), secret("of a").into_bytes());
+}
+
+#[test]
 fn a_change_outlives_a_removal_and_follows_a_renaming() {
     let clones = Clones::new(2);
     let [a, b] = &clones.devices[..] else {

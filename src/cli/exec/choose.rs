@@ -15,6 +15,7 @@ use crate::cli::failure::Failure;
 use crate::exec::plan;
 use crate::exec::plan::Expired;
 use crate::exec::plan::Plan;
+use crate::exec::plan::Refused;
 use crate::exec::plan::Wanted;
 use crate::exec::plan::Way;
 use crate::exec::reference::Field;
@@ -22,6 +23,7 @@ use crate::format::Header;
 use crate::format::Name;
 use crate::policy::need::Need;
 use crate::policy::need::Unmet;
+use crate::policy::release;
 use crate::policy::scope::Provider;
 use crate::policy::select::Filter;
 use crate::policy::variable;
@@ -70,6 +72,7 @@ pub(super) fn plan(
         let search = Search {
             cx,
             opened,
+            label: store.as_deref(),
             keys: &keys,
             filter: request.filter.as_ref().filter(|_| store.is_none()),
             within: &request.within,
@@ -87,7 +90,8 @@ pub(super) fn plan(
     plan.notes = request.notes;
     plan.notes.append(&mut found.notes);
     if !selection.pristine {
-        let opened = named.iter().chain(meant.get());
+        // The store that is meant counts, too, where only others were named; there may be none.
+        let opened = named.iter().chain(own().ok());
         plan.removed = removed(selection, cx, &plan, opened)?;
     }
     Ok(plan)
@@ -116,6 +120,8 @@ enum Outcome {
 struct Search<'c> {
     cx: &'c Context,
     opened: &'c Opened,
+    /// The store's name, where it was named.
+    label: Option<&'c str>,
     keys: &'c dyn Keeper,
     filter: Option<&'c (Filter, String)>,
     within: &'c Filter,
@@ -183,10 +189,33 @@ impl Search<'_> {
                 return Ok(Outcome::Entry(Box::new(Entry { header, secret })));
             }
         }
-        let entry = store.entry(self.keys, name)?;
+        let entry = match self.released(name)? {
+            Ok(entry) => entry,
+            Err(header) => return Ok(Outcome::Skipped(vec![header.name])),
+        };
         match unfit(&entry.header) {
             Some(need) => Err(refused(need)),
             None => Ok(Outcome::Entry(Box::new(entry))),
+        }
+    }
+
+    /// An entry with its secret; of one that is expired, where such are left out, the header. Where they are refused, nobody is
+    /// asked for consent first.
+    fn released(&self, name: &Name) -> Result<Result<Entry, Header>, Failure> {
+        let (store, now) = (&self.opened.store, self.cx.env.now);
+        if self.expired == Expired::Allow {
+            return Ok(Ok(store.entry(self.keys, name)?));
+        }
+        let released = store.entry_unexpired(self.keys, name, now)?;
+        let released = released.map_err(|mut header| {
+            header.name = plan::in_store(self.label, header.name);
+            header
+        });
+        match released {
+            Err(header) if self.expired == Expired::Refuse => {
+                Err(Refused::Denied(release::denied(&header, now)).into())
+            }
+            other => Ok(other),
         }
     }
 
@@ -228,7 +257,14 @@ impl Search<'_> {
         found
             .skipped
             .extend(skipped.iter().map(|header| header.name.clone()));
-        for Entry { header, secret } in self.open(meant.into_iter())? {
+        for entry in self.open(meant.into_iter())? {
+            let Entry { header, secret } = match entry {
+                Ok(entry) => entry,
+                Err(header) => {
+                    found.skipped.push(header.name);
+                    continue;
+                }
+            };
             if fits(&header) {
                 found.wanted.push(Wanted {
                     variable: None,
@@ -243,11 +279,13 @@ impl Search<'_> {
         Ok(())
     }
 
-    fn open<'h>(&self, headers: impl Iterator<Item = &'h Header>) -> Result<Vec<Entry>, Failure> {
+    fn open<'h>(
+        &self,
+        headers: impl Iterator<Item = &'h Header>,
+    ) -> Result<Vec<Result<Entry, Header>>, Failure> {
         let names = names_of(headers);
-        let store = &self.opened.store;
-        let entries = fs::parallel(&names, PARALLEL_FROM, |name| store.entry(self.keys, name));
-        Ok(entries.into_iter().collect::<Result<_, _>>()?)
+        let entries = fs::parallel(&names, PARALLEL_FROM, |name| self.released(name));
+        entries.into_iter().collect()
     }
 
     fn take(&self, entry: Entry, ask: Ask, found: &mut Found) {
@@ -325,7 +363,6 @@ fn removed<'o>(
         .iter()
         .filter_map(|(key, _)| key.to_str())
         .filter(|key| !plan.sets(key.as_ref()) && !selection.keep.iter().any(|kept| kept == key))
-        .filter(|key| !variable::is_dangerous(key))
         .collect();
     let mut removed = Vec::new();
     for opened in opened {
@@ -333,6 +370,7 @@ fn removed<'o>(
     }
     removed.sort_unstable();
     removed.dedup();
+    removed.retain(|name| !variable::is_dangerous(name));
     Ok(removed)
 }
 

@@ -379,9 +379,18 @@ fn project_meant(
     if is_narrowed || is_default || !is_asked {
         return None;
     }
+    find_project(cx).map(|path| (path, selection.profiles.clone()))
+}
+
+/// The project file in this folder or above. One of another user is nobody to ask, and no reason to refuse either.
+pub(in crate::cli) fn find_project(cx: &Context) -> Option<PathBuf> {
     let home = cx.env.places.home.as_deref();
-    let found = fs::find_upward(&cx.env.cwd, project::FILE, home);
-    found.map(|path| (path, selection.profiles.clone()))
+    fs::find_upward(&cx.env.cwd, project::FILE, home, |path| {
+        cx.ui.warn(&format!(
+            "{} belongs to another user and is passed over",
+            path.display()
+        ));
+    })
 }
 
 /// Refuses a file that this device has not been told to trust, as it is now, for this store.

@@ -21,6 +21,7 @@ use crate::exec::mask::Shapes;
 use crate::exec::plan::Assignment;
 use crate::exec::plan::Plan;
 use crate::exec::shapes;
+use crate::exec::shapes::ALL_MAX_BYTES;
 use crate::exec::shapes::MAX_BYTES;
 use crate::exec::shapes::MIN_BYTES;
 use crate::sys::handed;
@@ -169,9 +170,9 @@ fn mask(cx: &Context, plan: &Plan) -> Result<Option<Shapes>, Failure> {
     let mut long = Vec::new();
     for (name, secret) in plan.secrets() {
         if secret.len() > MAX_BYTES {
-            let text =
-                format!("\"{name}\" is too large to be masked: it has more than {MAX_BYTES} bytes");
-            return Err(Failure::new(REFUSED, text));
+            let most = MAX_BYTES >> 10;
+            let text = format!("\"{name}\" is too large to be masked: it has more than {most} KiB");
+            return Err(too_large(text));
         }
         if shapes::is_long_enough(secret.expose()) {
             long.push(secret.expose());
@@ -185,9 +186,21 @@ fn mask(cx: &Context, plan: &Plan) -> Result<Option<Shapes>, Failure> {
     if long.is_empty() {
         return Ok(None);
     }
-    let shapes = Shapes::of(long)
-        .ok_or_else(|| Failure::new(REFUSED, "the secrets are too large to be masked"))?;
-    Ok(Some(shapes))
+    let most = ALL_MAX_BYTES >> 10;
+    let refused = || {
+        too_large(format!(
+            "the secrets are too large to be masked: they have more than {most} KiB together"
+        ))
+    };
+    if long.iter().map(|secret| secret.len()).sum::<usize>() > ALL_MAX_BYTES {
+        return Err(refused());
+    }
+    Shapes::of(long).map(Some).ok_or_else(refused)
+}
+
+fn too_large(text: String) -> Failure {
+    Failure::new(REFUSED, text)
+        .hint("leave it out with --except, or see to it that the program does not print it, and do not mask")
 }
 
 /// A masker as the filter of a stream.

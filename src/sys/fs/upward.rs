@@ -14,10 +14,17 @@ use super::read_bounded;
 use super::stat::kind_of;
 use super::stat::regular;
 
-/// Looks for a file in a folder and those above it: not past `last`, nor past the place where a file system is mounted.
+/// Looks for a file in a folder and those above it: not past `last`, nor past the place where a file system is mounted. What
+/// another user has put there is passed over and told: in a folder such as `/tmp` it would be in everybody's way.
 ///
 /// Two looks a folder. What is found may be anything; a link is not followed.
-pub fn find_upward(start: &Path, name: &str, last: Option<&Path>) -> Option<PathBuf> {
+pub fn find_upward(
+    start: &Path,
+    name: &str,
+    last: Option<&Path>,
+    mut passed_over: impl FnMut(&Path),
+) -> Option<PathBuf> {
+    let own = rustix::process::geteuid().as_raw();
     let id = |folder: &Path| {
         let stat = rustix::fs::stat(folder).ok()?;
         Some((stat.st_dev, stat.st_ino))
@@ -31,8 +38,10 @@ pub fn find_upward(start: &Path, name: &str, last: Option<&Path>) -> Option<Path
             return None;
         }
         let path = folder.join(name);
-        if rustix::fs::lstat(&path).is_ok() {
-            return Some(path);
+        match rustix::fs::lstat(&path) {
+            Ok(stat) if stat.st_uid == own => return Some(path),
+            Ok(_) => passed_over(&path),
+            Err(_) => {}
         }
         if Some(at) == last {
             return None;
@@ -75,7 +84,7 @@ mod tests {
         let home = temp.path().join("home");
         let deep = home.join("a/b/c");
         std::fs::create_dir_all(&deep).unwrap();
-        let find = |last: Option<&Path>| find_upward(&deep, ".x", last);
+        let find = |last: Option<&Path>| find_upward(&deep, ".x", last, |_| panic!("all are ours"));
         std::fs::write(temp.path().join(".x"), "").unwrap();
         assert_eq!(find(Some(&home)), None);
         assert_eq!(find(None), Some(temp.path().join(".x")));
@@ -83,7 +92,8 @@ mod tests {
         assert_eq!(find(Some(&home)), Some(home.join(".x")));
         std::fs::create_dir(home.join("a/.x")).unwrap();
         assert_eq!(find(Some(&home)), Some(home.join("a/.x")));
-        assert_eq!(find_upward(Path::new("/proc/self"), ".x", None), None);
+        let proc = Path::new("/proc/self");
+        assert_eq!(find_upward(proc, ".x", None, |_| {}), None);
     }
 
     #[test]
