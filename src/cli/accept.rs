@@ -146,6 +146,10 @@ fn show(cx: &mut Context, repo: &Repo, proposal: &Proposal) -> Result<(), Failur
             Fate::AsIs => continue,
             Fate::Anew(why) => format!("    made anew: {why}"),
             Fate::Merged => "    this store has changed it, too: both are merged".to_owned(),
+            Fate::Moved(to) => {
+                let to = to.strip_suffix(".age").unwrap_or(to);
+                format!("    this store has changed it, too: that goes on as {to}")
+            }
             Fate::LeftOut(why) => format!("    left out: {why}"),
         };
         let why = cx.ui.paint(&why, Style::Yellow).into_owned();

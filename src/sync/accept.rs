@@ -2,8 +2,9 @@
 //!
 //! A commit made by hand is never followed, and no seal is put on it: what it changes is made anew on the newest sealed commit
 //! below it. Only entries that verify are adopted; one under another name, or of an old revision, is made anew. What this store
-//! has changed itself is merged with it, as a sync would do. Looking changes nothing.
+//! has changed itself is merged with it, as a sync would do, and follows a renaming. Looking changes nothing.
 
+use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
 use crate::format::Header;
@@ -26,10 +27,13 @@ use crate::store::tree;
 use crate::sync::Changed;
 use crate::sync::Error;
 use crate::sync::Fetched;
+use crate::sync::How;
 use crate::sync::Tools;
 use crate::sync::copies::put_merged;
+use crate::sync::join::is_moved;
 use crate::sync::join::touched;
 use crate::sync::merge;
+use crate::sync::merge::Merged;
 use crate::sync::remote::repo;
 use crate::sync::round::Next;
 use crate::sync::round::take_in;
@@ -47,6 +51,8 @@ pub enum Fate {
     Anew(&'static str),
     /// This store has changed the entry, too: both are merged by what they mean.
     Merged,
+    /// The entry goes on at this path, with what this store has changed.
+    Moved(String),
     /// It is not adopted, for this reason.
     LeftOut(String),
 }
@@ -146,9 +152,11 @@ fn propose(
 ) -> Result<Option<Proposal>, Error> {
     let changes = repo.diff(Some(base), head)?;
     // What this store has changed since the sealed commit, or beside it.
-    let ours = match (&place, super::remote::repo(store)?.head()?.commit) {
-        (Where::There, Some(own)) => touched(repo, repo.common(own, base)?, own)?,
-        _ => BTreeSet::new(),
+    let own = super::remote::repo(store)?.head()?.commit;
+    let own = own.filter(|_| matches!(place, Where::There));
+    let ours = match own {
+        Some(own) => touched(repo, repo.common(own, base)?, own)?,
+        None => BTreeSet::new(),
     };
     let mut items = Vec::with_capacity(changes.len());
     for change in &changes {
@@ -157,6 +165,9 @@ fn propose(
         let fate = if is_both { Fate::Merged } else { item.fate };
         items.push(Item { fate, ..item });
     }
+    if let Some(own) = own {
+        find_moves((keeper, repo), (base, own), &ours, &mut items)?;
+    }
     Ok(Some(Proposal {
         head,
         base,
@@ -164,6 +175,45 @@ fn propose(
         items,
         place,
     }))
+}
+
+/// Finds where entries that were removed by hand, and that this store has changed, go on: an added one of the same secret, made
+/// at the same time.
+fn find_moves(
+    (keeper, repo): (&dyn Keeper, &Repo),
+    (base, own): (Id, Id),
+    ours: &BTreeSet<String>,
+    items: &mut [Item],
+) -> Result<(), Error> {
+    let mut moves: BTreeMap<String, usize> = BTreeMap::new();
+    for (at, gone) in items.iter().enumerate() {
+        let (Fate::Merged, None, Some(name)) = (&gone.fate, gone.blob, &gone.changed.name) else {
+            continue;
+        };
+        let path = &gone.changed.path;
+        let name = Name::parse(name).map_err(store::Error::from)?;
+        let (Some(before), Some(_)) = (repo.blob_at(base, path)?, repo.blob_at(own, path)?) else {
+            continue;
+        };
+        let before = Store::open_version(keeper, repo, &name, before)?;
+        let is_it = |item: &&Item| {
+            let is_free =
+                !ours.contains(&item.changed.path) && !moves.contains_key(&item.changed.path);
+            let is_taken = item.changed.how == How::Added && !matches!(item.fate, Fate::LeftOut(_));
+            let entry = item.entry.as_ref().filter(|_| is_free && is_taken);
+            entry.is_some_and(|entry| is_moved(&before, entry))
+        };
+        let found = items.iter().find(is_it);
+        if let Some(to) = found.map(|item| item.changed.path.clone()) {
+            moves.insert(to, at);
+        }
+    }
+    for (to, at) in moves {
+        if let Some(gone) = items.get_mut(at) {
+            gone.fate = Fate::Moved(to);
+        }
+    }
+    Ok(())
 }
 
 /// What becomes of one change.
@@ -250,6 +300,7 @@ pub fn adopt(
         read,
         base: proposal.base,
         ours,
+        moves: proposal.items.iter().filter_map(move_of).collect(),
     };
     for item in proposal.items {
         adopting.take(item, &mut writer)?;
@@ -269,6 +320,14 @@ pub fn adopt(
             .set_remote(&fetched.remote.name, target, seconds)?;
     }
     Ok(made)
+}
+
+/// Of an entry that goes on elsewhere: to where, and from where.
+fn move_of(item: &Item) -> Option<(String, String)> {
+    match &item.fate {
+        Fate::Moved(to) => Some((to.clone(), item.changed.path.clone())),
+        _ => None,
+    }
 }
 
 /// Takes in the sealed commits below those made by hand.
@@ -292,11 +351,16 @@ struct Adopting<'a> {
     read: &'a Repo,
     base: Id,
     ours: Id,
+    /// From where an entry was moved by hand, by where it is now.
+    moves: BTreeMap<String, String>,
 }
 
 impl Adopting<'_> {
     fn take(&self, item: Item, writer: &mut Writer<'_>) -> Result<(), Error> {
         let path = &item.changed.path;
+        if let Fate::Moved(_) = item.fate {
+            return Ok(writer.place(path, None)?);
+        }
         let here = self.read.blob_at(self.ours, path)?;
         let before = self.read.blob_at(self.base, path)?;
         if matches!(item.fate, Fate::LeftOut(_)) || here == item.blob {
@@ -306,6 +370,9 @@ impl Adopting<'_> {
             return Ok(());
         };
         let name = Name::parse(&name).map_err(store::Error::from)?;
+        if let Some(from) = self.moves.get(path) {
+            return self.follow(from, &name, item.entry, writer);
+        }
         if here != before {
             return self.merge(&name, (before, here), item.entry, writer);
         }
@@ -331,13 +398,76 @@ impl Adopting<'_> {
             return Ok(());
         };
         theirs.header.name = name.to_string();
-        let Some(here) = here else {
-            return Ok(writer.put_as_is(name, theirs.header, &theirs.secret)?);
-        };
         let open = |blob| Store::open_version(self.keeper, self.read, name, blob);
         let before = before.map(open).transpose()?;
-        let merged = merge::entries(before.as_ref(), open(here)?, theirs);
-        Ok(put_merged(self.store, self.keeper, writer, (name, merged))?)
+        let (name, here) = match here {
+            Some(here) => (name.clone(), open(here)?),
+            None => match self.renamed(before.as_ref())? {
+                Some(found) => found,
+                None => return Ok(writer.put_as_is(name, theirs.header, &theirs.secret)?),
+            },
+        };
+        theirs.header.name = name.to_string();
+        let merged = merge::entries(before.as_ref(), here, theirs);
+        Ok(put_merged(
+            self.store,
+            self.keeper,
+            writer,
+            (&name, merged),
+        )?)
+    }
+
+    /// Where this store has put an entry that it has no more under its name.
+    fn renamed(&self, before: Option<&Entry>) -> Result<Option<(Name, Entry)>, Error> {
+        let Some(before) = before else {
+            return Ok(None);
+        };
+        for change in self.read.diff(Some(self.base), self.ours)? {
+            let (None, Some(blob), Ok(Place::Entry(to))) =
+                (change.old, change.new, layout::place_of(&change.path))
+            else {
+                continue;
+            };
+            let moved = Store::open_version(self.keeper, self.read, &to, blob)?;
+            if is_moved(before, &moved) {
+                return Ok(Some((to, moved)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The entry was renamed by hand, and this store has changed it under its old name: that goes on under the new one.
+    fn follow(
+        &self,
+        from: &str,
+        to: &Name,
+        theirs: Option<Entry>,
+        writer: &mut Writer<'_>,
+    ) -> Result<(), Error> {
+        let open = |commit| {
+            let (Ok(Place::Entry(name)), Some(blob)) =
+                (layout::place_of(from), self.read.blob_at(commit, from)?)
+            else {
+                return Ok(None);
+            };
+            let mut entry = Store::open_version(self.keeper, self.read, &name, blob)?;
+            entry.header.name = to.to_string();
+            Ok::<_, Error>(Some(entry))
+        };
+        let (before, Some(here), Some(mut theirs)) = (open(self.base)?, open(self.ours)?, theirs)
+        else {
+            return Ok(());
+        };
+        theirs.header.name = to.to_string();
+        let merged = match merge::entries(before.as_ref(), here, theirs) {
+            // Nothing has the new name yet.
+            Merged::Same { .. } => open(self.ours)?.map(Merged::One),
+            other => Some(other),
+        };
+        match merged {
+            Some(merged) => Ok(put_merged(self.store, self.keeper, writer, (to, merged))?),
+            None => Ok(()),
+        }
     }
 }
 

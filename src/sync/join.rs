@@ -422,7 +422,7 @@ pub(super) fn touched(repo: &Repo, base: Option<Id>, side: Id) -> Result<BTreeSe
 }
 
 /// Whether an entry is another one under a new name.
-fn is_moved(before: &Entry, after: &Entry) -> bool {
+pub(super) fn is_moved(before: &Entry, after: &Entry) -> bool {
     let (before_header, after_header) = (&before.header, &after.header);
     before.secret == after.secret
         && before_header.created.is_some()

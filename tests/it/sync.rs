@@ -327,6 +327,36 @@ fn adopting_what_was_made_by_hand_keeps_what_is_not_pushed() {
     clones.sync(0);
 }
 
+/// A rename by hand beside an edit, and an edit by hand beside a rename: the edit follows (W-120).
+#[test]
+fn an_edit_follows_a_renaming_by_hand() {
+    let clones = Clones::new(2);
+    let [a, b] = &clones.devices[..] else {
+        panic!("two devices");
+    };
+    a.add_with("x", secret("x"), &["--description", "first"]);
+    a.add("y", secret("y"));
+    clones.sync_all();
+    b.add("y", secret("y of b"));
+    b.git(&["mv", "x.age", "z.age"]);
+    b.git(&["commit", "--quiet", "--amend", "--message=by hand"]);
+    b.git(&["push", "--quiet", &clones.url(), "HEAD:main"]);
+    let head = b.git(&["rev-parse", "HEAD"]).trim().to_owned();
+    a.add("x", secret("x of a"));
+    a.vault(&["tag", "x", "--tag", "home"]).run().ok();
+    a.vault(&["mv", "y", "w"]).run().ok();
+    let shown = clones.vault(0, &["accept"]).ok().text();
+    assert!(shown.contains("that goes on as z"), "{shown}");
+    clones.vault(0, &["accept", &head]).ok();
+    assert_eq!(a.names(), ["w", "z"]);
+    assert_eq!(a.get("z").unwrap(), secret("x of a").into_bytes());
+    assert_eq!(a.get("w").unwrap(), secret("y of b").into_bytes());
+    let shown = a.vault(&["show", "z"]).run().ok().text();
+    assert!(shown.contains("home") && shown.contains("first"), "{shown}");
+    a.vault(&["doctor"]).run().ok();
+    clones.sync(0).says("nothing to do");
+}
+
 /// Another device's push wins while this one is pushing.
 #[test]
 fn a_push_that_loses_a_race_is_merged_and_tried_again() {
