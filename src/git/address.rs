@@ -79,8 +79,11 @@ impl<'u> Parts<'u> {
 
 fn is_token(user: &str) -> bool {
     let name = user.split(':').next().unwrap_or(user);
-    let begins = |prefix: &&str| name.starts_with(*prefix);
-    name.len() >= TOKEN_BYTES || TOKEN_PREFIXES.iter().any(|prefix| begins(prefix))
+
+    name.len() >= TOKEN_BYTES
+        || TOKEN_PREFIXES
+            .iter()
+            .any(|prefix| name.starts_with(*prefix))
 }
 
 #[cfg(test)]
