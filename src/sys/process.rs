@@ -512,21 +512,19 @@ impl Program {
             pid: rustix::process::getpid().as_raw_nonzero().get(),
             began: None,
             name: "vault".to_owned(),
-            parent: parent
-                .and_then(stat_of)
-                .map_or_else(unknown, |stat| stat.name),
+            parent: parent.and_then(name_of).unwrap_or_else(unknown),
         }
     }
 
     /// Another process; what it says of itself is a hint, since any process may call itself what it likes.
     pub fn of(pid: i32) -> Self {
         let stat = stat_of(pid);
-        let parent = stat.as_ref().and_then(|stat| stat_of(stat.parent));
+        let parent = stat.as_ref().and_then(|stat| name_of(stat.parent));
         Self {
             pid,
             began: stat.as_ref().and_then(|stat| stat.began),
             name: stat.map_or_else(unknown, |stat| stat.name),
-            parent: parent.map_or_else(unknown, |stat| stat.name),
+            parent: parent.unwrap_or_else(unknown),
         }
     }
 }
@@ -542,11 +540,24 @@ struct Stat {
     began: Option<u64>,
 }
 
-fn stat_of(pid: i32) -> Option<Stat> {
-    let mut bytes = [0; STAT_MAX_BYTES];
-    let mut file = File::open(format!("/proc/{pid}/stat")).ok()?;
+/// What the system tells of a process in one of its small files.
+fn told(pid: i32, of: &str) -> Option<Vec<u8>> {
+    let mut bytes = vec![0; STAT_MAX_BYTES];
+    let mut file = File::open(format!("/proc/{pid}/{of}")).ok()?;
     let count = file.read(&mut bytes).ok()?;
-    let bytes = bytes.get(..count)?;
+    bytes.truncate(count);
+    Some(bytes)
+}
+
+/// A process's name alone: a small part of the work of telling all.
+fn name_of(pid: i32) -> Option<String> {
+    let bytes = told(pid, "comm")?;
+    let name = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
+    Some(String::from_utf8_lossy(name).into_owned())
+}
+
+fn stat_of(pid: i32) -> Option<Stat> {
+    let bytes = told(pid, "stat")?;
     // "PID (NAME) STATE PPID …", and the name may hold anything.
     let begin = bytes.iter().position(|byte| *byte == b'(')? + 1;
     let end = bytes.iter().rposition(|byte| *byte == b')')?;
