@@ -95,15 +95,56 @@ impl Found {
                 self.add(percent(bytes, digits, |byte| is_plain(byte, kept)));
             }
             self.add(percent(bytes, digits, |_| false));
-            // As a form has it: a blank is a plus sign.
-            let mut form = percent(bytes, digits, |byte| is_plain(byte, b"* "));
-            form.iter_mut()
-                .filter(|byte| **byte == b' ')
-                .for_each(|byte| *byte = b'+');
-            self.add(form);
+            // As forms have it: a blank is a plus sign. Browsers and Java keep the star, Go and Python the tilde.
+            let forms: [&dyn Fn(u8) -> bool; 3] = [
+                &|byte| is_plain(byte, b" "),
+                &|byte| byte != b'~' && is_plain(byte, b"* "),
+                &|byte| is_plain(byte, b"* "),
+            ];
+            for is_kept in forms {
+                let mut form = percent(bytes, digits, is_kept);
+                form.iter_mut()
+                    .filter(|byte| **byte == b' ')
+                    .for_each(|byte| *byte = b'+');
+                self.add(form);
+            }
         }
         self.json(bytes);
         self.shell(bytes);
+        for (kept, start) in WORDS {
+            self.add(word(bytes, kept, start));
+        }
+        self.markup(bytes);
+    }
+
+    /// As HTML and XML have it, as far as each writer replaces quotes; and in the quotes of YAML and SQL.
+    fn markup(&mut self, bytes: &[u8]) {
+        for (double, single) in [
+            ("\"", "'"),
+            ("&quot;", "'"),
+            ("&quot;", "&#x27;"),
+            ("&quot;", "&#39;"),
+            ("&quot;", "&apos;"),
+            ("&#34;", "&#39;"),
+        ] {
+            let mut out = Vec::with_capacity(bytes.len() * 6);
+            for byte in bytes {
+                match byte {
+                    b'&' => out.extend(b"&amp;"),
+                    b'<' => out.extend(b"&lt;"),
+                    b'>' => out.extend(b"&gt;"),
+                    b'"' => out.extend(double.as_bytes()),
+                    b'\'' => out.extend(single.as_bytes()),
+                    byte => out.push(*byte),
+                }
+            }
+            self.add(out);
+        }
+        let mut doubled = Vec::with_capacity(bytes.len() * 2);
+        for byte in bytes {
+            doubled.extend(std::iter::repeat_n(*byte, 1 + usize::from(*byte == b'\'')));
+        }
+        self.add(doubled);
     }
 
     /// What `base64` shows of it, wherever in the encoded text it begins: what every such text has in common, and, where
@@ -182,6 +223,8 @@ impl Found {
         self.add(replaced(&|byte| {
             behind(byte).filter(|_| b"\"$`\\!".contains(&byte))
         }));
+        // As fish lists variables.
+        self.add(replaced(&|byte| behind(byte).filter(|_| byte == b'\\')));
         for kept in [&b"-_./:@%+=,"[..], b"-_./:@%+=,~#", b"_./:@%+,-=]}#"] {
             self.add(replaced(&|byte| {
                 behind(byte).filter(|_| byte.is_ascii() && !is_plain(byte, kept))
@@ -201,6 +244,38 @@ impl Found {
             }));
         }
     }
+}
+
+/// What shells leave as it is in a word with backslashes, beside letters, digits and what is not ASCII; and which of it they
+/// do not leave at the beginning: bash (`printf %q`), zsh (`${(q)…}`, with history and without), fish (`string escape`).
+const WORDS: [(&[u8], &[u8]); 4] = [
+    (b"%+-./:=@_~#", b"~#"),
+    (b"%+,-./:=@_~", b"~="),
+    (b"!%+,-./:=@_~", b"~="),
+    (b"!+,-./:=@^_`", b""),
+];
+
+/// A word with backslashes. A tilde behind a colon or an equals sign counts as one at the beginning, where that matters.
+fn word(bytes: &[u8], kept: &[u8], not_at_start: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(bytes.len() * 2);
+    let mut before = None;
+    for &byte in bytes {
+        let is_start = match byte {
+            b'~' if not_at_start.contains(&b'#') => {
+                before.is_none_or(|before| b":=".contains(&before))
+            }
+            _ => before.is_none(),
+        };
+        let is_kept = byte.is_ascii_alphanumeric()
+            || !byte.is_ascii()
+            || (kept.contains(&byte) && !(is_start && not_at_start.contains(&byte)));
+        if !is_kept {
+            out.push(b'\\');
+        }
+        out.push(byte);
+        before = Some(byte);
+    }
+    out
 }
 
 const LOWER: &[u8; 16] = b"0123456789abcdef";
@@ -290,6 +365,17 @@ mod tests {
                 "a b\\/c'd\\\"\\\\",
                 "a b/c'\\''d\"\\",
                 "a\\ b/c\\'d\\\"\\\\",
+            ],
+        );
+        has(
+            b"~p's\"w\\ord$`!<&>/+ #1{x}[y](z);|~*?^=~,:@",
+            &[
+                "%7Ep%27s%22w%5Cord%24%60%21%3C%26%3E%2F%2B+%231%7Bx%7D%5By%5D%28z%29%3B%7C%7E*%3F%5E%3D%7E%2C%3A%40",
+                "~p%27s%22w%5Cord%24%60%21%3C%26%3E%2F%2B+%231%7Bx%7D%5By%5D%28z%29%3B%7C~%2A%3F%5E%3D~%2C%3A%40",
+                "\\~p\\'s\\\"w\\\\ord\\$\\`\\!\\<\\&\\>/+\\ #1\\{x\\}\\[y\\]\\(z\\)\\;\\|~\\*\\?\\^=\\~\\,:@",
+                "\\~p\\'s\\\"w\\\\ord\\$\\`!\\<\\&\\>/+\\ \\#1\\{x\\}\\[y\\]\\(z\\)\\;\\|~\\*\\?\\^=~,:@",
+                "~p&#x27;s&quot;w\\ord$`!&lt;&amp;&gt;/+ #1{x}[y](z);|~*?^=~,:@",
+                "~p''s\"w\\ord$`!<&>/+ #1{x}[y](z);|~*?^=~,:@",
             ],
         );
         has(

@@ -14,6 +14,9 @@ const COUNTS: Duration = Duration::from_secs(300);
 /// Most answers that are remembered.
 const ANSWERS_MAX: usize = 64;
 
+/// What starts only with all that was chosen: after one no nothing more is asked.
+const WHOLE: [&str; 2] = ["exec", "shell"];
+
 /// A yes, or why there is none, as the end of a sentence.
 pub type Consent = Result<(), String>;
 
@@ -49,7 +52,20 @@ impl Answers {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain(|(_, since, _)| now.saturating_sub(*since) < COUNTS);
         let found = all.iter().find(|(other, ..)| other == matter);
-        found.map(|(.., consent)| consent.clone())
+        if let Some((.., consent)) = found {
+            return Some(consent.clone());
+        }
+        let is_beside = |other: &Matter| {
+            let entry = matter.entry.clone();
+            *matter
+                == Matter {
+                    entry,
+                    ..other.clone()
+                }
+        };
+        let mut refused = all.iter().filter(|(.., consent)| consent.is_err());
+        refused.find(|(other, ..)| is_beside(other))?;
+        none_beside(&matter.purpose)
     }
 
     /// Remembers what was said.
@@ -66,6 +82,12 @@ impl Answers {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.clear();
     }
+}
+
+/// What a no for one entry says of others that the same command wants, if anything.
+pub fn none_beside(purpose: &str) -> Option<Consent> {
+    let why = "it asks for consent, and there is none for another entry";
+    WHOLE.contains(&purpose).then(|| Err(why.to_owned()))
 }
 
 #[cfg(test)]
@@ -98,6 +120,10 @@ mod tests {
         ] {
             assert_eq!(answers.known(&other, now), None);
         }
+        answers.note(matter(1, "a", "exec"), now, Err("no".to_owned()));
+        let beside = answers.known(&matter(1, "b", "exec"), now);
+        assert!(matches!(beside, Some(Err(why)) if why.contains("another entry")));
+        assert_eq!(answers.known(&matter(2, "b", "exec"), now), None);
         assert_eq!(answers.known(&matter(1, "a", "log"), now + COUNTS), None);
         assert_eq!(Matter::of(&program(7, None), "s", "a", "log"), None);
         for _ in 0..2 * ANSWERS_MAX {

@@ -17,6 +17,7 @@ use crate::format::keys::KeyFile;
 use crate::secret::Secret;
 use crate::session::ask::Asker;
 use crate::session::consent::Consent;
+use crate::session::consent::none_beside;
 use crate::session::keyring::consent_question;
 use crate::store;
 use crate::store::keeper::Keeper;
@@ -82,6 +83,11 @@ impl Here {
         let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(consent) = said.get(name) {
             return consent.clone();
+        }
+        if said.values().any(Consent::is_err)
+            && let Some(none) = none_beside(self.purpose)
+        {
+            return none;
         }
         let asker = self.asker.get_or_init(|| {
             let pinentry = Config::load(&self.env).unwrap_or_default().pinentry;

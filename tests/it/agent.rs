@@ -476,6 +476,14 @@ fn a_command_asks_once_and_never_for_what_it_does_not_hand_out() {
     for number in 0..12 {
         world.add_with("a", secret(&number.to_string()), &["--confirm"]);
     }
+    for number in 1..10 {
+        let env = format!("--env=S{number}");
+        world.add_with(
+            &format!("several/{number}"),
+            secret("s"),
+            &["--confirm", &env],
+        );
+    }
     world.add_with("old", secret("old"), &["--confirm", "--expires=2020-01-01"]);
     for answer in [true, false] {
         let pinentry = pinentry(world, answer);
@@ -499,6 +507,15 @@ fn a_command_asks_once_and_never_for_what_it_does_not_hand_out() {
             }
             world.vault(&["log", "-p", "a"]).run().ok();
             assert_eq!(questions(world), 1);
+            let several = ["exec", "--under=several", "--", "true"];
+            let started = world.vault(&several).run();
+            if answer {
+                started.ok();
+                assert_eq!(questions(world), 9);
+            } else {
+                started.fails_with(125).says("asks for consent");
+                assert_eq!(questions(world), 1, "after a no nothing more is asked");
+            }
             let listed = world.vault(&["log", "a"]).run().ok().text();
             assert!(listed.contains("rev 12"), "{listed}");
             let exec = ["exec", "-e", "T=old", "--", "true"];
