@@ -179,7 +179,7 @@ impl From<sync::Error> for Failure {
                 .hint("whoever has made them carries them over there, with: vault trust")
                 .hint(format!("for that, put this store's epoch in their place: vault sync --accept-rewrite {head}")),
             Error::Without { newest, .. } => Self::new(REFUSED, text)
-                .hint("a member who was removed could have made them; what is in them: vault log -p, vault get")
+                .hint("a member who was removed could have made them; what is in one of them: vault log -p NAME")
                 .hint(format!("to follow the new epoch without them, with what this device has made itself: vault trust WORDS --without {newest}")),
             Error::Locked => Self::new(LOCKED, text),
             Error::NotPushed => Self::failed(text).hint("try again: vault sync"),
