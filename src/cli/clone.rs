@@ -10,9 +10,11 @@ use crate::cli::failure::Failure;
 use crate::cli::own_identity::OwnIdentity;
 use crate::cli::remote::checked_url;
 use crate::crypto::Prompt;
+use crate::git;
 use crate::session;
 use crate::session::Asking;
 use crate::session::Source;
+use crate::store;
 use crate::store::Store;
 use crate::sync;
 use crate::sync::Cloning;
@@ -68,7 +70,7 @@ impl Run for Args {
             };
             let cloned = sync::clone(&cloning, &mut |text| cx.ui.progress(text));
             cx.ui.progress("");
-            cloned?
+            cloned.map_err(not_cloned)?
         };
         let names = store.names()?.len();
         let plural = if names == 1 { "entry" } else { "entries" };
@@ -160,6 +162,16 @@ impl Args {
                 ..failure
             }),
         }
+    }
+}
+
+/// Nothing was made, so there is nothing to sync again.
+fn not_cloned(error: sync::Error) -> Failure {
+    match error {
+        sync::Error::Store(store::Error::Git(error @ git::Error::Git { .. })) => {
+            Failure::failed(error.to_string()).hint("nothing was made; try again: vault clone URL")
+        }
+        error => error.into(),
     }
 }
 

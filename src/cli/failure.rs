@@ -181,6 +181,12 @@ impl From<sync::Error> for Failure {
                 .hint(format!("if it was you: vault sync --accept-rewrite {head}")),
             Error::Rewound { head: None, .. } => Self::new(REFUSED, text)
                 .hint("if it was you: vault remote remove, then add it again, and sync"),
+            Error::Over { head, .. } => Self::new(REFUSED, text)
+                .hint("whoever has made them carries them over there, with: vault trust")
+                .hint(format!("for that, put this store's epoch in their place: vault sync --accept-rewrite {head}")),
+            Error::Without { newest, .. } => Self::new(REFUSED, text)
+                .hint("a member who was removed could have made them; what is in one of them: vault log -p NAME")
+                .hint(format!("to follow the new epoch without them, with what this device has made itself: vault trust WORDS --without {newest}")),
             Error::Locked => Self::new(LOCKED, text),
             Error::NotPushed => Self::failed(text).hint("try again: vault sync"),
             Error::Store(store::Error::Refused(refusal)) if refusal.stage == Stage::Seal => {

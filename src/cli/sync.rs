@@ -39,7 +39,8 @@ pub(crate) struct Args {
     /// Show what would come and go, and change nothing
     #[arg(long)]
     dry_run: bool,
-    /// Follow this head of the remote although it was rewound or rewritten
+    /// Follow this head of the remote although it was rewound or rewritten; where it is of an epoch that is over, put this
+    /// store's in its place
     #[arg(long, value_name = "COMMIT")]
     accept_rewrite: Option<String>,
     /// Print JSON
@@ -50,11 +51,8 @@ pub(crate) struct Args {
 impl Run for Args {
     fn run(self, cx: &mut Context) -> Outcome {
         let accepted = self.accept_rewrite.as_deref();
-        if let Some(hex) = accepted
-            && (hex.len() < COMMIT_MIN_DIGITS || !hex.bytes().all(|b| b.is_ascii_hexdigit()))
-        {
-            let text = format!("a commit is named by {COMMIT_MIN_DIGITS} hex digits or more");
-            return Err(Failure::usage(text));
+        if let Some(hex) = accepted {
+            check_named(hex)?;
         }
         let opened = cx.open_as_is(None)?;
         let remote = Remote::choose(&opened.store, self.remote.as_deref())?;
@@ -67,8 +65,18 @@ impl Run for Args {
         } else {
             self.print(cx, &remote, &done);
         }
+        done.whole()?;
         Ok(0)
     }
+}
+
+/// Refuses what cannot name a commit.
+pub(super) fn check_named(hex: &str) -> Result<(), Failure> {
+    if hex.len() < COMMIT_MIN_DIGITS || !hex.bytes().all(|b| b.is_ascii_hexdigit()) {
+        let text = format!("a commit is named by {COMMIT_MIN_DIGITS} hex digits or more");
+        return Err(Failure::usage(text));
+    }
+    Ok(())
 }
 
 /// Runs what talks to a remote, with this run's git, keys and progress.
@@ -144,6 +152,9 @@ impl Args {
         let parts = match (self.dry_run, done.commits_in, done.commits_out) {
             (_, 0, 0) => "nothing to do, both are the same".to_owned(),
             (true, ..) => format!("{came} would come and {went} would go; nothing was changed"),
+            (false, ..) if done.failed.is_some() => {
+                format!("{came} came, each verified, and nothing was pushed")
+            }
             (false, _, 0) => format!("{came} came, each verified"),
             (false, 0, _) => format!("{went} went"),
             (false, ..) => format!("{came} came, each verified, and {went} went"),
@@ -192,5 +203,6 @@ fn json(remote: &Remote, done: &sync::Outcome, dry_run: bool) -> Value {
         "both": done.both,
         "merged": done.joined.merged,
         "conflicts": done.joined.conflicts,
+        "failed": done.failed.as_ref().map(ToString::to_string),
     })
 }

@@ -5,6 +5,7 @@ use crate::cli::Run;
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::cli::failure::REFUSED;
+use crate::cli::sync::check_named;
 use crate::crypto::sign::parse_fingerprint;
 use crate::session;
 use crate::session::Source;
@@ -34,12 +35,19 @@ Examples:
 pub(crate) struct Args {
     /// The eight words of the new epoch's fingerprint [default: they are shown, and asked about]
     words: Vec<String>,
+    /// Follow it without the commits that this device has taken in from elsewhere and the new epoch was begun without: the
+    /// newest of them, as shown
+    #[arg(long, value_name = "COMMIT")]
+    without: Option<String>,
 }
 
 impl Run for Args {
     fn run(self, cx: &mut Context) -> Outcome {
         let site = cx.site(None)?;
         let words = (!self.words.is_empty()).then(|| self.words.join("-"));
+        if let Some(hex) = self.without.as_deref() {
+            check_named(hex)?;
+        }
         if let Some(words) = &words {
             parse_fingerprint(words).map_err(|error| Failure::usage(error.to_string()))?;
         }
@@ -68,6 +76,7 @@ impl Run for Args {
             now: cx.env.now,
             who: cx.author(&offer.store).at(cx.env.now),
             progress: &progress,
+            without: self.without.as_deref(),
         };
         let followed = offer.follow(&keys, &how);
         cx.ui.progress("");
@@ -142,6 +151,16 @@ fn tell(cx: &Context, number: u32, followed: &Followed, has_git: bool) {
     }
     for name in &carried.removed {
         cx.ui.say(&format!("carried over: {name}, removed"));
+    }
+    for name in &carried.left_out {
+        cx.ui.warn(&format!(
+            "{name}: changed from elsewhere in the old epoch, not carried over"
+        ));
+    }
+    for (name, beside) in &carried.beside {
+        cx.ui.warn(&format!(
+            "{name}: changed from elsewhere in the old epoch and then here; what it was is kept as {beside}: do not use it before you know who made it"
+        ));
     }
     for name in &carried.members {
         cx.ui.warn(&format!(

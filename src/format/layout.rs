@@ -78,8 +78,10 @@ pub fn copied_from(name: &str) -> Option<Name> {
         mark.starts_with(|c: char| c.is_ascii_digit()) && mark.chars().all(plain)
     });
     let dropbox = || {
-        let (root, mark) = last.strip_suffix(')')?.rsplit_once(" (")?;
-        mark.contains("conflicted copy").then_some((root, mark))
+        // The second one of a day has a number in brackets of its own.
+        let inner = last.strip_suffix(')')?;
+        let (before, _) = inner.rsplit_once("conflicted copy")?;
+        before.rsplit_once(" (")
     };
     let (root, _) = syncthing.or_else(dropbox)?;
     let whole = folder.map_or_else(|| root.to_owned(), |folder| format!("{folder}/{root}"));
@@ -132,6 +134,7 @@ mod tests {
             ("ci (conflicted copy 2026-11-22 191200)", Some("ci")),
             ("ci.sync-conflict-x", None),
             ("ci (old)", None),
+            ("ci (Octo's conflicted copy 2026-11-22 (1))", Some("ci")),
             ("ci.conflict-2026-11-22", None),
         ] {
             let found = copied_from(name);

@@ -228,23 +228,39 @@ fn listen(child: &mut Child, heard: &mut dyn FnMut(&str)) -> Vec<String> {
             return;
         }
         heard(&text);
-        if is_whole && !text.contains("% (") {
+        if is_whole && !is_progress(&text) {
             said.push(text);
             if said.len() > SAID_MAX_LINES {
                 said.remove(0);
             }
         }
     };
+    // ssh ends its lines with both.
+    let mut has_returned = false;
     for byte in BufReader::new(stderr).bytes().map_while(Result::ok) {
+        if has_returned && byte != b'\n' {
+            take(&mut line, false);
+        }
+        has_returned = byte == b'\r';
         match byte {
             b'\n' => take(&mut line, true),
-            b'\r' => take(&mut line, false),
+            b'\r' => {}
             other if line.len() < LINE_MAX_BYTES => line.push(other),
             _ => {}
         }
     }
     take(&mut line, true);
     said
+}
+
+/// Whether a line tells how far git is, and nothing of why it failed.
+fn is_progress(line: &str) -> bool {
+    let begins = |word| line.starts_with(word);
+    line.contains("% (")
+        || line.ends_with(", done.")
+        || ["Delta compression ", "Total ", "To "]
+            .into_iter()
+            .any(begins)
 }
 
 /// An exit code as a shell has it.

@@ -4,6 +4,7 @@
 //! rollback, and no entry. Every file is replaced atomically.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::ffi::OsStringExt;
@@ -32,6 +33,9 @@ const SHARD_MAX_BYTES: u64 = 64 << 20;
 
 /// The file with the commit that the work tree shows.
 pub(super) const SHOWN: &str = "shown";
+
+/// The file with the commits that this device has made, one a line.
+const MADE: &str = "made";
 
 /// Whether this device knew a store's keys before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,6 +147,7 @@ impl State {
             "turn",
             "shown",
             "accounted",
+            "made",
             "index",
             "folders",
         ] {
@@ -279,6 +284,24 @@ impl State {
     /// Remembers the commit that the work tree shows.
     pub fn set_shown(&self, commit: &str) -> Result<(), Error> {
         self.set(SHOWN, commit.as_bytes())
+    }
+
+    /// Notes a commit that this device is about to make. What is not noted counts as come from elsewhere.
+    pub fn note_made(&self, commit: Id) -> Result<(), Error> {
+        fs::make_private(&self.path)?;
+        fs::append(&self.path.join(MADE), format!("{commit}\n").as_bytes())?;
+        Ok(())
+    }
+
+    /// The commits that this device has made.
+    pub fn made(&self) -> Result<BTreeSet<Id>, Error> {
+        let bytes = match self.folder()? {
+            Some(dir) => dir.read(Path::new(MADE), SHARD_MAX_BYTES)?,
+            None => None,
+        };
+        let bytes = bytes.unwrap_or_default();
+        let lines = String::from_utf8_lossy(&bytes);
+        Ok(lines.lines().filter_map(Id::parse).collect())
     }
 
     /// The head last seen of a remote, and when, in seconds since 1970.

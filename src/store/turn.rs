@@ -371,7 +371,9 @@ impl<'k> Landing<'k> {
             return Ok(head);
         }
         let repo = self.repo()?;
-        Ok(commit(repo, Some(head), self.keys, changes, (who, message))?.0)
+        let made = commit(repo, Some(head), self.keys, changes, (who, message))?.0;
+        self.store.state.note_made(made)?;
+        Ok(made)
     }
 
     /// Moves the branch, the pin and the work tree; the paths that were left alone.

@@ -264,6 +264,7 @@ impl Writer<'_> {
         );
         let raw = commit_text(&tree, &parents, &author, message);
         let commit = repo.write_commit(&self.keeper.seal(&raw)?)?;
+        self.store.state.note_made(commit)?;
         repo.move_head(&head, commit, &author, message)?;
         if self.over.is_some() {
             // The work tree shows what was made by hand, in part or as a whole.

@@ -21,6 +21,8 @@ use crate::store::people;
 use crate::store::tree;
 use crate::store::turn::Changes;
 use crate::sync::Error;
+use crate::sync::foreign::Foreign;
+use crate::sync::foreign::Whose;
 use crate::sync::merge;
 use crate::sync::merge::Merged;
 
@@ -75,6 +77,10 @@ pub struct Carried {
     pub removed: Vec<String>,
     /// Members that the old epoch has more, and that were not carried over.
     pub members: Vec<String>,
+    /// Entries that others have changed in the old epoch: not carried over.
+    pub left_out: Vec<String>,
+    /// Entries that others and this device have changed there, each with the name under which this device's value is kept.
+    pub beside: Vec<(String, String)>,
     /// The headers of what was written.
     pub headers: Vec<Header>,
 }
@@ -82,13 +88,14 @@ pub struct Carried {
 impl Carried {
     /// Whether there was nothing to carry over.
     pub fn is_empty(&self) -> bool {
-        self.changed.is_empty() && self.removed.is_empty()
+        self.changed.is_empty() && self.removed.is_empty() && self.beside.is_empty()
     }
 
     /// What the commit says.
     pub fn message(&self, epoch: u32) -> String {
         let mut lines = vec![format!("carry work over to epoch {epoch}\n")];
         lines.extend(self.changed.iter().map(|name| format!("change {name}")));
+        lines.extend(self.beside.iter().map(|(_, name)| format!("change {name}")));
         lines.extend(self.removed.iter().map(|name| format!("remove {name}")));
         lines.join("\n")
     }
@@ -99,7 +106,7 @@ pub fn over(
     store: &Store,
     keys: &KeyFile,
     repo: &Repo,
-    sides: &Sides,
+    (sides, foreign): (&Sides, &Foreign),
 ) -> Result<(Changes, Carried), Error> {
     let mut work = Work {
         store,
@@ -111,7 +118,10 @@ pub fn over(
     };
     for change in &sides.changes {
         match layout::place_of(&change.path) {
-            Ok(Place::Entry(name)) => work.entry(&name)?,
+            Ok(Place::Entry(name)) => match foreign.whose(&change.path) {
+                Whose::Own => work.entry(&name)?,
+                whose => work.leave_out(&name, whose == Whose::Both)?,
+            },
             Ok(Place::Members) => work.members()?,
             _ => {}
         }
@@ -165,6 +175,23 @@ impl Work<'_> {
                 self.put(name, own, above)
             }
         }
+    }
+
+    /// What others have changed in the old epoch stays there. What this device has made of it is kept beside, for a person to look at.
+    fn leave_out(&mut self, name: &Name, is_both: bool) -> Result<(), Error> {
+        let own = self.at(self.sides.own, name)?;
+        let theirs = self.at(self.sides.head, name)?;
+        let own = own.filter(|own| !same(Some(own), theirs.as_ref()));
+        match own {
+            Some(own) if is_both => {
+                let beside = self.beside(name, &own)?;
+                self.write(&beside, own, 0)?;
+                let names = (name.to_string(), beside.to_string());
+                self.carried.beside.push(names);
+            }
+            _ => self.carried.left_out.push(name.to_string()),
+        }
+        self.keep(name, theirs)
     }
 
     /// The other side's value stays. Its revision must not be below this device's own, or it would be taken for an old one.

@@ -35,6 +35,20 @@ pub enum Error {
         /// The head that the remote has now; none if the branch is gone.
         head: Option<git::Id>,
     },
+    /// The remote's head is of an epoch that is over.
+    Over {
+        /// Why it is refused.
+        refusal: Refusal,
+        /// The head.
+        head: git::Id,
+    },
+    /// A new epoch was begun without commits that this device has taken in from elsewhere.
+    Without {
+        /// Why it is refused.
+        refusal: Refusal,
+        /// The newest of them.
+        newest: git::Id,
+    },
     /// The keys are needed and could not be had.
     Locked,
     /// Others pushed again and again in between; everything of theirs has been taken in.
@@ -63,7 +77,10 @@ impl fmt::Display for Error {
                 "git is not started, the repository could make it run other programs: {}",
                 found.join(", ")
             ),
-            Self::OtherEpoch { refusal, .. } | Self::Rewound { refusal, .. } => refusal.fmt(f),
+            Self::OtherEpoch { refusal, .. }
+            | Self::Rewound { refusal, .. }
+            | Self::Over { refusal, .. }
+            | Self::Without { refusal, .. } => refusal.fmt(f),
             Self::Locked => write!(f, "both sides have changes, and the store is locked"),
             Self::NotPushed => write!(
                 f,

@@ -10,6 +10,7 @@ mod clone;
 mod copies;
 mod error;
 mod fetch;
+mod foreign;
 mod join;
 pub mod merge;
 mod remote;

@@ -100,6 +100,27 @@ pub struct Outcome {
     pub both: Vec<String>,
     /// What merging made.
     pub joined: Joined,
+    /// Why nothing was pushed, where something came all the same.
+    pub failed: Option<Error>,
+}
+
+impl Outcome {
+    /// The failure, where not all was done.
+    pub fn whole(self) -> Result<Self, Error> {
+        match self.failed {
+            Some(error) => Err(error),
+            None => Ok(self),
+        }
+    }
+
+    /// What has come is told, even where pushing then fails.
+    fn but(mut self, error: Error) -> Result<Self, Error> {
+        if self.commits_in == 0 {
+            return Err(error);
+        }
+        self.failed = Some(error);
+        Ok(self)
+    }
 }
 
 /// Whether to begin anew.
@@ -109,7 +130,8 @@ pub(super) enum Next {
 }
 
 /// Brings store and remote to the same state. With `dry_run` nothing changes, here or there, and the outcome is what would
-/// be. `accepted` is a remote's head that need not descend from the one last seen.
+/// be. `accepted` is a remote's head that need not descend from the one last seen; if it is of an epoch that is over, this
+/// store's takes its place.
 pub fn run(
     store: &Store,
     remote: &Remote,
@@ -124,29 +146,36 @@ pub fn run(
         if let Some((head, error)) = failed.take()
             && fetched.head == head
         {
-            return Err(error);
+            return outcome.but(error);
         }
         (tools.heard)("verifying what came");
-        let steps = check(store, &fetched, accepted)?;
+        let (steps, over) = match check(store, &fetched, accepted) {
+            Err(Error::Over { head, .. }) if is_named(accepted, head) => (Vec::new(), Some(head)),
+            other => (other?, None),
+        };
         if dry_run {
-            return preview(store, &fetched, &steps);
+            return preview(store, &fetched, &steps, over);
         }
-        if matches!(
-            take_in(store, &fetched, &steps, tools, &mut outcome)?,
-            Next::Again
-        ) {
+        if over.is_none()
+            && let Next::Again = take_in(store, &fetched, &steps, tools, &mut outcome)?
+        {
             continue;
         }
-        match push(store, &fetched, tools, &mut outcome) {
+        match push(store, &fetched, over, tools, &mut outcome) {
             Ok(()) => return Ok(outcome),
             // Others may have pushed in between: the next fetch tells.
             Err(error @ Error::Store(store::Error::Git(git::Error::Git { .. }))) => {
                 failed = Some((fetched.head, error));
             }
-            Err(error) => return Err(error),
+            Err(error) => return outcome.but(error),
         }
     }
-    Err(failed.map_or(Error::NotPushed, |(_, error)| error))
+    outcome.but(failed.map_or(Error::NotPushed, |(_, error)| error))
+}
+
+/// Whether a person has named this commit.
+pub(super) fn is_named(named: Option<&str>, id: Id) -> bool {
+    named.is_some_and(|hex| id.to_string().starts_with(&hex.to_ascii_lowercase()))
 }
 
 /// Both heads.
@@ -155,8 +184,25 @@ fn heads(store: &Store, fetched: &Fetched) -> Result<(git::Head, Option<Id>), Er
 }
 
 /// What a round would do.
-fn preview(store: &Store, fetched: &Fetched, steps: &[Step]) -> Result<Outcome, Error> {
+fn preview(
+    store: &Store,
+    fetched: &Fetched,
+    steps: &[Step],
+    over: Option<Id>,
+) -> Result<Outcome, Error> {
     let (here, there) = heads(store, fetched)?;
+    if let (Some(here), Some(over)) = (here.commit, over) {
+        return Ok(Outcome {
+            went: fetched
+                .repo
+                .diff(Some(over), here)?
+                .iter()
+                .map(Changed::from)
+                .collect(),
+            commits_out: fetched.repo.walk(here, [over])?.len(),
+            ..Outcome::default()
+        });
+    }
     let read = &fetched.repo;
     let common = match (here.commit, there) {
         (Some(here), Some(there)) => read.common(here, there)?,
@@ -180,7 +226,7 @@ fn preview(store: &Store, fetched: &Fetched, steps: &[Step]) -> Result<Outcome, 
         went: ours.iter().map(Changed::from).collect(),
         commits_in: steps.len(),
         commits_out: out,
-        joined: Joined::default(),
+        ..Outcome::default()
     })
 }
 
@@ -298,6 +344,7 @@ fn join(
 fn push(
     store: &Store,
     fetched: &Fetched,
+    over: Option<Id>,
     tools: &mut Tools<'_>,
     outcome: &mut Outcome,
 ) -> Result<(), Error> {
@@ -312,7 +359,7 @@ fn push(
     let (url, branch) = (&fetched.remote.url, fetched.branch.as_str());
     fetched
         .quarantine
-        .push(url, (commit, branch), None, tools.heard)?;
+        .push(url, (commit, branch), over, tools.heard)?;
     let now = tools.now.as_second();
     store.state.set_remote(&fetched.remote.name, commit, now)?;
     let went = fetched.repo.diff(fetched.head, commit)?;

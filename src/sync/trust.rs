@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use crate::crypto::sign::parse_fingerprint;
 use crate::format::Epoch;
 use crate::format::Header;
+use crate::format::Name;
 use crate::format::Refusal;
 use crate::format::Stage;
 use crate::format::document::Domain;
@@ -35,7 +36,9 @@ use crate::sync::Fetched;
 use crate::sync::Remote;
 use crate::sync::carry;
 use crate::sync::carry::Carried;
+use crate::sync::foreign::Foreign;
 use crate::sync::remote::repo;
+use crate::sync::round::is_named;
 use crate::sync::verify::begun_apart;
 use crate::sync::verify::verify;
 use crate::sys::fs;
@@ -71,6 +74,8 @@ pub struct Following<'f> {
     pub who: Ident,
     /// Told how far opening the entries is.
     pub progress: Progress<'f>,
+    /// The newest commit from elsewhere that a person gives up, with all such that the new epoch was begun without.
+    pub without: Option<&'f str>,
 }
 
 /// What following it has done.
@@ -223,6 +228,12 @@ impl Offer {
             _ => self.store.state.shown()?.and_then(|hex| Id::parse(&hex)),
         };
         self.check_descent(lender, head, before, keys)?;
+        let foreign = self.foreign(lender, shown, head)?;
+        if let Some(newest) = foreign.commits.first()
+            && !is_named(how.without, *newest)
+        {
+            return Err(refuse_without(&foreign, *newest));
+        }
         let past: Vec<Ended> = keys.ended().cloned().collect();
         let former = Former::find(lender, &self.epoch.store, &past)?;
         let epoch_of = |id: &Id| former.epoch_of(*id).unwrap_or(&self.epoch);
@@ -235,7 +246,7 @@ impl Offer {
         };
         let mut entries = self.check_tree((lender, head), keys, own_work.as_ref(), how.progress)?;
         let (changes, carried) = match &own_work {
-            Some(sides) => carry::over(&self.store, keys, lender, sides)?,
+            Some(sides) => carry::over(&self.store, keys, lender, (sides, &foreign))?,
             None => Default::default(),
         };
         let paths = files.iter().map(|file| &file.path);
@@ -281,7 +292,7 @@ impl Offer {
         })
     }
 
-    /// The last commits of the epochs before are in the new head's history, and what was seen of remotes is, too (F-092).
+    /// The last commits of the epochs before are in the new head's history (F-092).
     fn check_descent(
         &self,
         repo: &Repo,
@@ -294,10 +305,8 @@ impl Offer {
         };
         let is_below =
             |id: Id, of: Id| Ok::<_, Error>(repo.commit(id).is_ok() && repo.is_ancestor(id, of)?);
-        let mut last_before = None;
         for ended in keys.ended().filter(|ended| ended.number >= before.number) {
-            let last = Id::parse(&ended.last);
-            let is_there = match last {
+            let is_there = match Id::parse(&ended.last) {
                 Some(last) => is_below(last, head)?,
                 None => false,
             };
@@ -307,22 +316,26 @@ impl Offer {
                     ended.number
                 )));
             }
-            if ended.number == before.number {
-                last_before = last;
-            }
         }
+        Ok(())
+    }
+
+    /// What this device shows, or has seen at remotes, that the new head has not and that it has not made itself (F-092).
+    fn foreign(&self, repo: &Repo, shown: Option<Id>, head: Id) -> Result<Foreign, Error> {
+        let mut tips: Vec<Id> = shown.into_iter().collect();
         for remote in Remote::all(&self.store)? {
             let Some((seen, _)) = self.store.state.remote(&remote.name)? else {
                 continue;
             };
-            if !last_before.is_some_and(|last| is_below(seen, last).unwrap_or(false)) {
-                return Err(refuse(format!(
-                    "the new epoch was begun without {seen}, which this device has seen at \"{}\"",
-                    remote.name
-                )));
+            if repo.commit(seen).is_err() {
+                let reason = format!("{seen}, last seen at \"{}\", is gone", remote.name);
+                return Err(Refusal::new(Stage::Descent, reason)
+                    .of(&head.to_string())
+                    .into());
             }
+            tips.push(seen);
         }
-        Ok(())
+        Foreign::find(&self.store, repo, &tips, head)
     }
 
     /// Opens the member list and every entry of the new head (F-094).
@@ -389,6 +402,20 @@ impl Offer {
         });
         Ok(opened.into_iter().collect::<Result<_, _>>()?)
     }
+}
+
+/// Why an epoch is not followed that was begun without what others have made.
+fn refuse_without(foreign: &Foreign, newest: Id) -> Error {
+    let names: Vec<String> = foreign.names().iter().map(Name::to_string).collect();
+    let (count, names) = match foreign.commits.len() {
+        1 => ("1 commit".to_owned(), names.join(", ")),
+        count => (format!("{count} commits"), names.join(", ")),
+    };
+    let reason = format!(
+        "the new epoch was begun without {count} which this device has taken in and not made itself; changed there: {names}"
+    );
+    let refusal = Refusal::new(Stage::Descent, reason).of(&newest.to_string());
+    Error::Without { refusal, newest }
 }
 
 /// The newest commit that both have; histories that never met are refused (F-092).

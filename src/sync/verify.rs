@@ -23,6 +23,7 @@ use crate::store::unread;
 use crate::sync::Error;
 use crate::sync::Fetched;
 use crate::sync::remote::repo;
+use crate::sync::round::is_named;
 use crate::sys::fs;
 
 /// From this many commits on, verifying is shared among the cores.
@@ -31,10 +32,9 @@ const PARALLEL_FROM: usize = 8;
 /// Whether a fetched head may be followed: everything that is asked while locked. `accepted` is a head that the person has
 /// named as one that need not descend from the last one seen. Gives the new commits, children first.
 pub fn check(store: &Store, fetched: &Fetched, accepted: Option<&str>) -> Result<Vec<Step>, Error> {
-    let accepted = accepted.zip(fetched.head);
-    let is_accepted = accepted.is_some_and(|(hex, head)| head.to_string().starts_with(hex));
+    let is_accepted = fetched.head.is_some_and(|head| is_named(accepted, head));
     if !is_accepted {
-        check_descent(fetched)?;
+        check_descent(fetched).map_err(|error| told_of_epoch(store, fetched, error))?;
     }
     let Some(head) = fetched.head else {
         return Ok(Vec::new());
@@ -52,6 +52,19 @@ pub fn check(store: &Store, fetched: &Fetched, accepted: Option<&str>) -> Result
             .map(|file| file.path.as_str()),
     )?;
     Ok(steps)
+}
+
+/// A remote whose history was left for a new epoch is refused for that, and the way on is to trust the epoch.
+fn told_of_epoch(store: &Store, fetched: &Fetched, error: Error) -> Error {
+    match (error, fetched.head) {
+        (Error::Rewound { refusal, head }, Some(found)) => {
+            match check_epoch(store, &fetched.repo, found) {
+                Err(Error::OtherEpoch { epoch, .. }) => Error::OtherEpoch { refusal, epoch },
+                _ => Error::Rewound { refusal, head },
+            }
+        }
+        (error, _) => error,
+    }
 }
 
 /// The head descends from the one last seen of this remote (F-083).
@@ -97,9 +110,11 @@ fn check_epoch(store: &Store, repo: &Repo, head: Id) -> Result<(), Error> {
         // What this device itself came from is no news; the remote does not know the new epoch yet.
         return match super::remote::repo(store)?.head()?.commit {
             Some(own) if repo.is_ancestor(head, own)? => Ok(()),
-            _ => Err(
-                refuse("the remote has changes made with the keys of an epoch that is over").into(),
-            ),
+            _ => {
+                let reason = "the remote has changes made with the keys of an epoch that is over";
+                let refusal = refuse(reason);
+                Err(Error::Over { refusal, head })
+            }
         };
     }
     if epoch.number == store.epoch.number {

@@ -389,6 +389,28 @@ fn a_push_that_loses_a_race_is_merged_and_tried_again() {
     );
 }
 
+/// What has come is told and stays, though the remote takes nothing; the exit code says so.
+#[test]
+fn what_has_come_is_told_though_nothing_can_be_pushed() {
+    let clones = Clones::new(2);
+    clones.devices[1].add("theirs", secret("theirs"));
+    clones.sync(1);
+    let hook = clones.path().join("hooks/pre-receive");
+    std::fs::create_dir_all(hook.parent().unwrap()).unwrap();
+    std::fs::write(&hook, "#!/bin/sh\necho read only today >&2\nexit 1\n").unwrap();
+    std::fs::set_permissions(&hook, PermissionsExt::from_mode(0o755)).unwrap();
+    clones.devices[0].add("ours", secret("ours"));
+    let refused = clones.vault(0, &["sync"]).fails_with(1);
+    assert!(refused.text().contains("add     theirs"), "{refused:?}");
+    let refused = refused.says("1 commit came").says("read only today");
+    assert!(!refused.stderr.contains("Enumerating"), "{refused:?}");
+    assert_eq!(clones.devices[0].names(), ["ours", "theirs"]);
+    let again = clones.vault(0, &["sync", "--json"]).fails_with(1);
+    assert_eq!(again.text(), "");
+    std::fs::remove_file(hook).unwrap();
+    let _ = clones.sync(0).says("2 commits went");
+}
+
 #[test]
 fn a_plain_pull_is_noticed_and_followed() {
     let clones = Clones::new(2);

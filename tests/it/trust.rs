@@ -324,6 +324,108 @@ fn without_words_on_a_terminal_they_are_shown_and_asked_about() {
     }
 }
 
+/// The head of the remote, and where an ex-member or another device puts it.
+fn at(team: &Team) -> String {
+    let args = ["rev-parse", "main"];
+    let run = team.a.program(tool("git"), &args).cwd(&team.remote).run();
+    run.ok().text().trim().to_owned()
+}
+
+fn rewind(team: &Team, commit: &str) {
+    let args = ["update-ref", "refs/heads/main", commit];
+    let run = team.a.program(tool("git"), &args).cwd(&team.remote).run();
+    run.ok();
+}
+
+/// He rewinds the remote, and pushes to a device that has not heard of his removal. F-092.
+#[test]
+fn what_an_ex_member_has_slipped_in_is_not_carried_over() {
+    let team = Team::new();
+    let (a, b, c) = (&team.a, &team.b, &team.c);
+    let before = at(&team);
+    let words = team.expel_b();
+    let after = at(&team);
+    rewind(&team, &before);
+    b.add("planted", secret("planted"));
+    b.add("one", secret("one of b"));
+    b.add("two", secret("two of b"));
+    sync(b).ok();
+    c.add("mine", secret("mine"));
+    sync(c).ok();
+    c.vault(&["tag", "two", "--tag", "c"]).run().ok();
+    rewind(&team, &after);
+    let _ = sync(c).fails_with(5).says("(descent)").says("vault trust");
+    let snapshot_before = snapshot(c);
+    let refused = trust(c, &words).fails_with(5).says("(descent)");
+    let refused = refused.says("changed there: one, planted, two");
+    let (_, hint) = refused
+        .stderr
+        .split_once("--without ")
+        .expect("the way out");
+    let newest = hint.split_whitespace().next().unwrap().to_owned();
+    // Forgetting the remote forgets nothing of that.
+    c.vault(&["remote", "remove", "origin"]).run().ok();
+    c.vault(&["remote", "add", team.remote.to_str().unwrap()])
+        .run()
+        .ok();
+    let _ = trust(c, &words).fails_with(5).says("(descent)");
+    let without = |commit: &str| c.vault(&["trust", &words, "--without", commit]).run();
+    let _ = without(&after).fails_with(5);
+    let _ = without("12").fails_with(2);
+    assert_eq!(snapshot(c), snapshot_before);
+    let _ = without(&newest)
+        .ok()
+        .says("carried over: mine")
+        .says("planted: changed from elsewhere")
+        .says("two: changed from elsewhere in the old epoch and then here");
+    gives(c, "mine", "mine");
+    gives(c, "one", "one");
+    gives(c, "two", "two");
+    assert_eq!(c.get("planted"), None);
+    let names = c.names();
+    let beside = names.iter().find(|name| name.starts_with("two.conflict-"));
+    gives(c, beside.expect("kept beside"), "two of b");
+    assert_eq!(names.len(), 4, "{names:?}");
+    sound(c);
+    sync(c).ok();
+    sync(a).ok();
+    assert_eq!(a.names(), names);
+    sound(a);
+}
+
+/// Another device has pushed with the old keys while the epoch was begun offline: nothing of either is lost. F-092.
+#[test]
+fn an_epoch_begun_beside_a_push_takes_its_place_and_the_push_is_carried_over() {
+    let team = Team::new();
+    let (a, c) = (&team.a, &team.c);
+    a.vault(&["members", "remove", "phone", "--offline"])
+        .run()
+        .ok();
+    let words = fingerprint(a);
+    c.add("mine", secret("mine"));
+    sync(c).ok();
+    let over = at(&team);
+    let _ = sync(a).fails_with(5).says("(pin)").says("--accept-rewrite");
+    let _ = a
+        .vault(&["sync", "--accept-rewrite", &"0".repeat(40)])
+        .run()
+        .fails_with(5);
+    let accept = |flags: &[&str]| {
+        let args = [&["sync", "--accept-rewrite", &over], flags].concat();
+        a.vault(&args).run().ok()
+    };
+    let _ = accept(&["--dry-run"]).says("1 commit would go");
+    assert_eq!(at(&team), over);
+    let _ = accept(&[]).says("1 commit went");
+    let _ = sync(c).fails_with(5).says("vault trust");
+    let _ = trust(c, &words).ok().says("carried over: mine");
+    sync(c).ok();
+    sync(a).ok();
+    gives(a, "mine", "mine");
+    sound(a);
+    sound(c);
+}
+
 /// Someone who was a member: his old keys, and a clone of the remote to push from.
 struct ExMember<'t> {
     team: &'t Team,

@@ -172,6 +172,7 @@ impl Device {
             now: self.env.now,
             who: agevault::git::Ident::new("Octo Cat", "octo@example.org", 1_795_374_720, 0),
             progress: &|_, _| {},
+            without: None,
         };
         let (old, new) = (offer.store.epoch.number, offer.epoch.clone());
         let followed = offer.follow(&keys, &following).map_err(of_sync)?;

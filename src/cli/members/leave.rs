@@ -145,7 +145,9 @@ fn renew(
 fn exchange(cx: &Context, opened: &Opened) -> Result<(), Failure> {
     let remote = Remote::choose(&opened.store, None)?;
     with_tools(cx, opened, |tools| {
-        sync::run(&opened.store, &remote, tools, (false, None)).map(drop)
+        sync::run(&opened.store, &remote, tools, (false, None))?
+            .whole()
+            .map(drop)
     })
 }
 
