@@ -35,7 +35,10 @@ pub(in crate::vectors) fn dotfiles() {
     );
     kit.entry(
         "dotfiles/dot_config/app",
-        &file(".config/app", "link = true\nsystems = [\"linux\", \"macos\"]\n"),
+        &file(
+            ".config/app",
+            "link = true\nsystems = [\"linux\", \"macos\"]\n",
+        ),
         b"../elsewhere/app",
     );
     kit.entry(
