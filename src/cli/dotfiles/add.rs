@@ -321,10 +321,8 @@ impl Names {
     fn free(&mut self, target: &Target, more: Option<&str>) -> Option<Name> {
         let wanted = target.name()?;
         let mut folder = String::new();
-        for component in wanted.components() {
-            if component == wanted.last() && format!("{folder}{component}") == wanted.as_str() {
-                break;
-            }
+        let folders = wanted.components().count().saturating_sub(1);
+        for component in wanted.components().take(folders) {
             let path = format!("{folder}{component}");
             let known = self.0.get(&format!("{}/", path.to_lowercase()));
             folder = format!("{}/", known.unwrap_or(&path));

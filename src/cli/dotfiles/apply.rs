@@ -127,7 +127,7 @@ impl Args {
         let mut items = items;
         self.which.filter(cx, dots, &mut items)?;
         let left = refusals(&mut items);
-        if left.is_empty() && !self.dry_run {
+        if left.is_empty() && self.is_clean(&items) {
             dots.finish(&[])?;
         } else {
             dots.save()?;
@@ -190,15 +190,20 @@ impl Args {
         let writing = items.iter_mut().zip(&decisions);
         let writing = writing.filter(|(_, decision)| **decision == Decision::Write);
         let mut done = dots.put(keys, writing.map(|(item, _)| item).collect())?;
-        let waits = |item: &Item| matches!(item.standing, Standing::Both);
-        let is_clean = left.is_empty() && done.left.is_empty() && unnamed.is_empty();
-        if is_clean && !items.iter().any(waits) {
+        let is_done = left.is_empty() && done.left.is_empty() && unnamed.is_empty();
+        if is_done && self.is_clean(&items) {
             dots.finish(&done.backups)?;
         } else {
             dots.save()?;
         }
         done.left.append(&mut left);
         self.report(cx, dots, &items, (done, unnamed.len()))
+    }
+
+    /// Whether it was about all dotfiles, and nothing waits: then what was replaced earlier is not needed any more.
+    fn is_clean(&self, items: &[Item]) -> bool {
+        let is_all = self.which.paths.is_empty() && self.which.tags.is_empty();
+        is_all && !self.dry_run && items.iter().all(|item| item.standing.is_settled())
     }
 
     fn decide(&self, item: &Item) -> Decision {

@@ -48,13 +48,18 @@ impl Args {
             .map(|place| place.chars().count())
             .max()
             .unwrap_or(0);
-        for (item, place) in items.iter().zip(&places) {
+        let abouts: Vec<String> = items
+            .iter()
+            .map(|item| item.facts.as_ref().map(about).unwrap_or_default())
+            .collect();
+        let about_width = abouts.iter().map(String::len).max().unwrap_or(0);
+        for ((item, place), about) in items.iter().zip(&places).zip(&abouts) {
             let padded = format!("{place:<width$}");
             let place = cx.ui.paint(&padded, Style::Plain).into_owned();
-            let about = item.facts.as_ref().map(about).unwrap_or_default();
-            let about = cx.ui.paint(&about, Style::Dim).into_owned();
+            let padded = format!("{about:<about_width$}");
+            let about = cx.ui.paint(&padded, Style::Dim).into_owned();
             let name = cx.ui.paint(item.name.as_str(), Style::Dim).into_owned();
-            let line = format!("{place}  {about:<4}  {name}");
+            let line = format!("{place}  {about}  {name}");
             cx.ui.line(line.trim_end());
         }
         Ok(0)
