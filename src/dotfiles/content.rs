@@ -9,6 +9,8 @@ use crate::dotfiles::Item;
 use crate::dotfiles::Problem;
 use crate::dotfiles::Standing;
 use crate::dotfiles::memory::Cipher;
+use crate::dotfiles::memory::Facts;
+use crate::dotfiles::memory::Needs;
 use crate::dotfiles::memory::Stamp;
 use crate::dotfiles::template;
 use crate::dotfiles::template::Hole;
@@ -39,7 +41,7 @@ pub struct Content {
     /// What is written.
     pub bytes: Secret,
     /// The entries that a template was filled in from, with their ciphertexts.
-    pub needs: Vec<(String, Option<Cipher>)>,
+    pub needs: Needs,
 }
 
 impl Content {
@@ -111,11 +113,8 @@ impl<'s> Filling<'s> {
     }
 
     /// The ciphertexts of the entries that holes refer to.
-    pub fn needs<'h>(
-        &self,
-        holes: impl Iterator<Item = &'h Hole>,
-    ) -> Vec<(String, Option<Cipher>)> {
-        let mut needs: Vec<(String, Option<Cipher>)> = Vec::new();
+    pub fn needs<'h>(&self, holes: impl Iterator<Item = &'h Hole>) -> Needs {
+        let mut needs: Needs = Vec::new();
         for hole in holes {
             let name = hole.reference.name.as_str();
             if needs.iter().any(|(known, _)| known == name) {
@@ -139,10 +138,7 @@ impl<'s> Filling<'s> {
     }
 
     /// Fills a text in; the text comes back with what it needed.
-    pub fn fill(
-        &mut self,
-        text: &Secret,
-    ) -> Result<(Secret, Vec<(String, Option<Cipher>)>), Problem> {
+    pub fn fill(&mut self, text: &Secret) -> Result<(Secret, Needs), Problem> {
         let pieces = template::parse(text.expose()).map_err(Problem::Template)?;
         let other = template::holes(&pieces).find(|hole| hole.reference.store.is_some());
         if let Some(hole) = other {
@@ -208,9 +204,10 @@ pub(super) fn cipher(store: &Store, name: &Name) -> Result<Option<Cipher>, store
 type Opened = (usize, Result<(Entry, Cipher), Problem>);
 
 impl Dotfiles<'_> {
-    /// Opens the items that are asked for and have no content yet; what cannot be opened or filled in is refused.
+    /// Opens the items that are asked for and have no content yet; what cannot be opened or filled in is refused. What their headers
+    /// say and their files are is remembered.
     pub fn open_contents(
-        &self,
+        &mut self,
         items: &mut [Item],
         filling: &mut Filling<'_>,
         is_asked: impl Fn(&Item) -> bool,
@@ -234,7 +231,12 @@ impl Dotfiles<'_> {
             let Some(item) = items.get_mut(at) else {
                 continue;
             };
-            match entry.and_then(|(entry, _)| content(entry, filling)) {
+            let entry = entry.map(|(entry, cipher)| {
+                item.facts = Facts::of(&entry.header);
+                self.learned(&item.name, cipher, item.facts.clone());
+                entry
+            });
+            match entry.and_then(|entry| content(entry, filling)) {
                 Ok(content) => item.content = Some(content),
                 Err(problem) => item.standing = Standing::Refused(problem),
             }

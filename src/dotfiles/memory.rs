@@ -20,6 +20,7 @@ use crate::sys::fs::Dir;
 use crate::sys::fs::Kind;
 use crate::sys::fs::Lock;
 use crate::sys::fs::Stat;
+use crate::sys::fs::TEMP_PREFIX;
 
 /// The folder in the store's local state.
 const FOLDER: &str = "dotfiles";
@@ -122,13 +123,16 @@ impl Facts {
     }
 }
 
+/// The entries that a template was filled in from: their names, and their ciphertexts then. A missing one has no ciphertext.
+pub type Needs = Vec<(String, Option<Cipher>)>;
+
 /// What was put in place.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Applied {
     /// The blob that it came from.
     pub blob: String,
-    /// The entries that a template was filled in from: their names, and their ciphertexts then. A missing one has no ciphertext.
-    pub needs: Vec<(String, Option<Cipher>)>,
+    /// The entries that a template was filled in from.
+    pub needs: Needs,
     /// The keyed digest of what was written.
     pub digest: [u8; keyed::BYTES],
     /// The file's state.
@@ -207,6 +211,19 @@ impl Memory {
         Ok(Lock::try_acquire(&self.path.join("lock"))?)
     }
 
+    /// Removes what a process that died has left among these files; under the lock.
+    pub fn clean(&self) -> Result<(), Error> {
+        let dir = self.dir()?;
+        for folder in [Path::new(""), Path::new(BACKUP)] {
+            for (name, _) in dir.names(folder)? {
+                if name.to_string_lossy().starts_with(TEMP_PREFIX) {
+                    dir.remove(&folder.join(name))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// The places of files that were being written when a process died.
     pub fn pending(&self) -> Result<Vec<PathBuf>, Error> {
         let bytes = read(&self.path, PENDING)?.unwrap_or_default();
@@ -246,7 +263,7 @@ impl Memory {
 
     /// Removes all backups but some.
     pub fn forget_backups(&self, kept: &[PathBuf]) -> Result<(), Error> {
-        if !self.has_folder()? {
+        if !self.has_folder() {
             return Ok(());
         }
         let dir = self.dir()?;
@@ -261,7 +278,7 @@ impl Memory {
 
     /// The backups of a target with their numbers, oldest first.
     fn backups(&self, target: &str) -> Result<Vec<(u64, PathBuf)>, Error> {
-        if !self.has_folder()? {
+        if !self.has_folder() {
             return Ok(Vec::new());
         }
         let begin = backup_name(target);
@@ -279,8 +296,8 @@ impl Memory {
         Ok(found)
     }
 
-    fn has_folder(&self) -> Result<bool, Error> {
-        Ok(fs::kind(&self.path).is_some())
+    fn has_folder(&self) -> bool {
+        fs::kind(&self.path).is_some()
     }
 
     fn dir(&self) -> Result<Dir, Error> {
@@ -313,14 +330,12 @@ fn key(home: &Path) -> Result<[u8; keyed::BYTES], Error> {
     let made = fs::make_private(home).and_then(|dir| dir.create(Path::new(KEY), &key));
     match made {
         Err(error) if error.source.kind() == std::io::ErrorKind::AlreadyExists => {
-            match known(read(home, KEY)?) {
-                Some(key) => Ok(key),
-                None => {
-                    // It is damaged: what it knew again is compared anew.
-                    Dir::open(home)?.replace(Path::new(KEY), &key)?;
-                    Ok(key)
-                }
+            if let Some(key) = known(read(home, KEY)?) {
+                return Ok(key);
             }
+            // It is damaged: what it knew again is compared anew.
+            Dir::open(home)?.replace(Path::new(KEY), &key)?;
+            Ok(key)
         }
         Err(error) if !error.is_read_only() => Err(error.into()),
         _ => Ok(key),

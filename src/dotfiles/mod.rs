@@ -65,10 +65,10 @@ impl Machine {
         if !facts.systems.is_empty() && !facts.systems.iter().any(|word| word == self.system) {
             return None;
         }
-        Some(if !facts.hosts.is_empty() {
-            2
-        } else {
+        Some(if facts.hosts.is_empty() {
             u8::from(!facts.systems.is_empty())
+        } else {
+            2
         })
     }
 }

@@ -62,6 +62,7 @@ impl Dotfiles<'_> {
     /// Takes the lock of those who put files in place, and removes what one that died has left.
     pub fn begin(&self, on_wait: impl FnOnce()) -> Result<Lock, Error> {
         let lock = self.memory.lock(on_wait)?;
+        self.memory.clean()?;
         let pending = self.memory.pending()?;
         for place in &pending {
             // One that cannot be reached any more is gone with its folder.
@@ -334,7 +335,7 @@ pub struct Took<'t> {
     /// Whether it is what the entry becomes now; a template that holds its references still is not.
     pub is_rendered: bool,
     /// The entries that its template is filled in from.
-    pub needs: Vec<(String, Option<super::memory::Cipher>)>,
+    pub needs: super::memory::Needs,
 }
 
 /// What is to be done for an item.

@@ -15,6 +15,7 @@ use crate::dotfiles::memory::Applied;
 use crate::dotfiles::memory::Cipher;
 use crate::dotfiles::memory::Facts;
 use crate::dotfiles::memory::Known;
+use crate::dotfiles::memory::Needs;
 use crate::dotfiles::memory::Stamp;
 use crate::dotfiles::mode_of;
 use crate::dotfiles::target::FOLDER;
@@ -65,7 +66,11 @@ impl Dotfiles<'_> {
         if let Some(filling) = filling.as_deref_mut() {
             self.learn(&mut items, filling);
         }
-        items.retain(|item| item.facts.is_some() || matches!(item.standing, Standing::Unread));
+        // An entry that was opened and is no dotfile is none of ours.
+        items.retain(|item| {
+            let is_open = matches!(item.standing, Standing::Unread | Standing::Refused(_));
+            item.facts.is_some() || (is_open && item.content.is_none())
+        });
         self.choose(&mut items);
         for item in &mut items {
             self.compare(item);
@@ -119,43 +124,28 @@ impl Dotfiles<'_> {
         }))
     }
 
-    /// Opens what was not read in its present state, and remembers what its header says.
+    /// Opens what was not read in its present state.
     fn learn(&mut self, items: &mut [Item], filling: &mut Filling<'_>) {
-        let is_unread = |item: &Item| matches!(item.standing, Standing::Unread);
-        let ciphers: BTreeMap<Name, Option<Cipher>> = items
-            .iter()
-            .filter(|item| is_unread(item))
-            .map(|item| {
-                (
-                    item.name.clone(),
-                    cipher(self.store, &item.name).ok().flatten(),
-                )
-            })
-            .collect();
-        self.open_contents(items, filling, is_unread);
-        for item in items.iter_mut() {
-            let Some(cipher) = ciphers.get(&item.name) else {
-                continue;
-            };
-            let Some(content) = &item.content else {
-                continue;
-            };
-            item.facts = Facts::of(&content.header);
-            item.standing = Standing::Clean;
-            if let Some(cipher) = cipher {
-                let known = self.files.remove(item.name.as_str());
-                let known = Known {
-                    cipher: cipher.clone(),
-                    facts: item.facts.clone(),
-                    applied: known.and_then(|known| known.applied),
-                };
-                self.files.insert(item.name.to_string(), known);
-            }
-            if item.facts.is_none() {
-                // Dropped by the caller: it is no dotfile.
-                item.content = None;
+        self.open_contents(items, filling, |item| {
+            matches!(item.standing, Standing::Unread)
+        });
+        for item in items {
+            if item.content.is_some() && matches!(item.standing, Standing::Unread) {
+                item.standing = Standing::Clean;
             }
         }
+    }
+
+    /// Remembers what an entry's verified header says, and which file it was.
+    pub(super) fn learned(&mut self, name: &Name, cipher: Cipher, facts: Option<Facts>) {
+        let known = self.files.remove(name.as_str());
+        let applied = known.and_then(|known| known.applied);
+        let known = Known {
+            cipher,
+            facts,
+            applied,
+        };
+        self.files.insert(name.to_string(), known);
     }
 
     /// Which of several entries with one target is meant on this machine (W-133).
@@ -353,7 +343,7 @@ impl Dotfiles<'_> {
         &mut self,
         name: &Name,
         (digest, stat): (Digest, &Stat),
-        needs: Vec<(String, Option<Cipher>)>,
+        needs: Needs,
     ) {
         if let Some(known) = self.files.get_mut(name.as_str()) {
             known.applied = Some(Applied {

@@ -64,7 +64,7 @@ fn fill(root: &Path) {
         fs::create_dir_all(&folder).unwrap();
         let path = folder.join(format!("file {number}"));
         let bytes: Vec<u8> = (0..number * 7 % 300)
-            .map(|byte| (byte * number % 256) as u8)
+            .map(|byte| (byte * number).to_le_bytes()[0])
             .collect();
         fs::write(&path, bytes).unwrap();
         set_mode(&path, [0o600, 0o644, 0o755, 0o400][number as usize % 4]);

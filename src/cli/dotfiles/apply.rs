@@ -132,18 +132,11 @@ impl Args {
         } else {
             dots.save()?;
         }
-        self.report(
-            cx,
-            dots,
-            &items,
-            (
-                Done {
-                    left,
-                    ..Done::default()
-                },
-                0,
-            ),
-        )
+        let done = Done {
+            left,
+            ..Done::default()
+        };
+        Ok(self.report(cx, dots, &items, (done, 0)))
     }
 
     fn with_keys(
@@ -160,13 +153,13 @@ impl Args {
                 matches!(item.standing, Standing::ChangedHere)
             });
         }
-        let mut decisions: Vec<Decision> = items.iter().map(|item| self.decide(item)).collect();
-        self.show_plan(cx, dots, &items, &decisions)?;
+        self.show_plan(cx, dots, &items)?;
         let mut left = refusals(&mut items);
         if self.dry_run {
             dots.save()?;
             return Ok(0);
         }
+        let mut decisions: Vec<Decision> = items.iter().map(|item| self.decide(item)).collect();
         let mut unnamed = Vec::new();
         for (item, decision) in items.iter().zip(&mut decisions) {
             let is_writing = matches!(decision, Decision::Write | Decision::Merge);
@@ -175,7 +168,7 @@ impl Args {
                 unnamed.push(item.target().to_owned());
             }
         }
-        self.take(cx, (opened, keys), dots, filling, (&items, &decisions))?;
+        take(cx, (opened, keys), dots, filling, (&items, &decisions))?;
         for (item, decision) in items.iter_mut().zip(&mut decisions) {
             match decision {
                 Decision::Merge => {
@@ -197,7 +190,7 @@ impl Args {
             dots.save()?;
         }
         done.left.append(&mut left);
-        self.report(cx, dots, &items, (done, unnamed.len()))
+        Ok(self.report(cx, dots, &items, (done, unnamed.len())))
     }
 
     /// Whether it was about all dotfiles, and nothing waits: then what was replaced earlier is not needed any more.
@@ -222,14 +215,11 @@ impl Args {
         cx: &mut Context,
         dots: &Dotfiles<'_>,
         items: &[Item],
-        decisions: &[Decision],
     ) -> Result<(), Failure> {
-        let planned = || {
-            let both = items.iter().zip(decisions);
-            both.filter(|(_, decision)| **decision != Decision::Leave)
-        };
-        let is_named = planned().all(|(item, _)| self.which.names(cx, dots, item));
-        if (is_named && !self.dry_run) || (planned().next().is_none() && !self.dry_run) {
+        let is_planned = |item: &&Item| self.decide(item) != Decision::Leave;
+        let planned = || items.iter().filter(is_planned);
+        let is_named = planned().all(|item| self.which.names(cx, dots, item));
+        if is_named && !self.dry_run {
             return Ok(());
         }
         let shown = |item: &&Item| self.dry_run || !item.standing.is_settled();
@@ -285,36 +275,6 @@ impl Args {
         Ok(false)
     }
 
-    /// Takes this machine's files into the store.
-    fn take(
-        &self,
-        cx: &Context,
-        (opened, keys): (&Opened, &dyn Keeper),
-        dots: &mut Dotfiles<'_>,
-        filling: &mut Filling<'_>,
-        (items, decisions): (&[Item], &[Decision]),
-    ) -> Result<(), Failure> {
-        let mut changes = Vec::new();
-        let taking = items.iter().zip(decisions);
-        for (item, _) in taking.filter(|(_, decision)| **decision == Decision::Take) {
-            let left = |problem: Problem| {
-                let target = item.target().to_owned();
-                here::failure(cx, dots, Left { target, problem })
-            };
-            let target = Target::parse(item.target());
-            let target = target.map_err(|why| left(Problem::Header(why.to_owned())))?;
-            if let Some(taken) = dots.take(&target).map_err(left)? {
-                changes.push(Change::of_changed(cx, dots, filling, (item, taken))?);
-            }
-        }
-        taking::commit(cx, (opened, keys), dots, filling, ("re-add", &changes))?;
-        for change in &changes {
-            let place = here::shown(cx, dots, &change.facts.target);
-            cx.ui.say(&format!("took {place} into the store"));
-        }
-        Ok(())
-    }
-
     /// Says what was done and what was left, and gives the exit code.
     fn report(
         &self,
@@ -322,7 +282,7 @@ impl Args {
         dots: &Dotfiles<'_>,
         items: &[Item],
         (done, unnamed): (Done, usize),
-    ) -> Outcome {
+    ) -> u8 {
         let is_few = done.written.len() <= self.which.paths.len().max(1);
         for target in done.written.iter().filter(|_| is_few) {
             let place = here::shown(cx, dots, target);
@@ -365,8 +325,37 @@ impl Args {
             cx.ui
                 .say(&format!("all as it should be: {} in place", count.count()));
         }
-        Ok(code)
+        code
     }
+}
+
+/// Takes this machine's files into the store.
+fn take(
+    cx: &Context,
+    (opened, keys): (&Opened, &dyn Keeper),
+    dots: &mut Dotfiles<'_>,
+    filling: &mut Filling<'_>,
+    (items, decisions): (&[Item], &[Decision]),
+) -> Result<(), Failure> {
+    let mut changes = Vec::new();
+    let taking = items.iter().zip(decisions);
+    for (item, _) in taking.filter(|(_, decision)| **decision == Decision::Take) {
+        let left = |problem: Problem| {
+            let target = item.target().to_owned();
+            here::failure(cx, dots, Left { target, problem })
+        };
+        let target = Target::parse(item.target());
+        let target = target.map_err(|why| left(Problem::Header(why.to_owned())))?;
+        if let Some(taken) = dots.take(&target).map_err(left)? {
+            changes.push(Change::of_changed(cx, dots, filling, (item, taken))?);
+        }
+    }
+    taking::commit(cx, (opened, keys), dots, filling, ("re-add", &changes))?;
+    for change in &changes {
+        let place = here::shown(cx, dots, &change.facts.target);
+        cx.ui.say(&format!("took {place} into the store"));
+    }
+    Ok(())
 }
 
 /// Takes the refusals out of the items.

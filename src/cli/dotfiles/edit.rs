@@ -55,15 +55,7 @@ impl Args {
         let mut filling = here::filling(cx, &opened, &keys, true);
         let mut items = here::survey_with(&mut dots, &mut filling)?;
         items.retain(|item| !matches!(item.standing, Standing::Gone));
-        which.filter(cx, &dots, &mut items)?;
-        items.retain(|item| which.names(cx, &dots, item));
-        if items.len() > 1 {
-            items.retain(|item| !matches!(item.standing, Standing::Elsewhere));
-        }
-        let Some(item) = items.first() else {
-            let text = format!("{} is no dotfile, or a folder of them", self.path.display());
-            return Err(Failure::failed(text).hint("name one: vault dotfiles list"));
-        };
+        let item = here::only(cx, &dots, &self.path, items)?;
         let place = here::shown(cx, &dots, item.target());
         let before = opened.store.entry(&keys, &item.name)?;
         if std::str::from_utf8(before.secret.expose()).is_err() || before.header.link {

@@ -97,6 +97,28 @@ impl Which {
     }
 }
 
+/// The one dotfile that a path names; of several with its target the one that is for this machine.
+pub(super) fn only(
+    cx: &Context,
+    dots: &Dotfiles<'_>,
+    path: &Path,
+    mut items: Vec<Item>,
+) -> Result<Item, Failure> {
+    let which = Which {
+        paths: vec![path.to_owned()],
+        ..Which::default()
+    };
+    which.filter(cx, dots, &mut items)?;
+    items.retain(|item| which.names(cx, dots, item));
+    if items.len() > 1 {
+        items.retain(|item| !matches!(item.standing, Standing::Elsewhere));
+    }
+    items.pop().ok_or_else(|| {
+        let text = format!("{} is no dotfile, or a folder of them", path.display());
+        Failure::failed(text).hint("name one: vault dotfiles list")
+    })
+}
+
 /// What a path may mean: a place below the root, by the working directory or by itself.
 fn words(cx: &Context, dots: &Dotfiles<'_>, path: &Path) -> Vec<String> {
     let by_place = below(cx, dots, path).and_then(|path| path.to_str().map(str::to_owned));

@@ -65,23 +65,15 @@ impl Args {
         let mut dots = here::open(cx, &opened, &self.at)?;
         let lock = dots.begin(|| cx.ui.say("waiting for another vault to finish"))?;
         let mut filling = here::filling(cx, &opened, &keys, true);
-        let mut items = here::survey_with(&mut dots, &mut filling)?;
-        which.filter(cx, &dots, &mut items)?;
-        items.retain(|item| which.names(cx, &dots, item));
-        if items.len() > 1 {
-            items.retain(|item| !matches!(item.standing, Standing::Elsewhere));
-        }
-        let Some(item) = items.pop() else {
-            let text = format!("{} is no dotfile, or a folder of them", self.path.display());
-            return Err(Failure::failed(text).hint("name one: vault dotfiles list"));
-        };
+        let items = here::survey_with(&mut dots, &mut filling)?;
+        let item = here::only(cx, &dots, &self.path, items)?;
         let place = here::shown(cx, &dots, item.target());
         if self.backup {
             return self.put_back(cx, &mut dots, &keys, (item, &place));
         }
         let is_elsewhere = matches!(item.standing, Standing::Elsewhere);
         let name = item.name.clone();
-        drop((items, filling, lock, dots));
+        drop((item, filling, lock, dots));
         let how = How {
             version: self.version.as_deref(),
             secret_only: false,

@@ -70,10 +70,11 @@ fn taken(template: &str, change: impl Fn(&str) -> String) -> (String, usize) {
     (text, back.lost.len())
 }
 
+type Change = fn(&str) -> String;
+
 #[test]
 fn a_changed_file_comes_back_with_its_references() {
     let template = "# head\ntoken = agevault://github/ci # why\nuser = {{agevault://github/ci#username}}\n\nend\n";
-    type Change = fn(&str) -> String;
     let cases: [(Change, &str, usize); 7] = [
         (str::to_owned, template, 0),
         (
