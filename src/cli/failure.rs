@@ -7,6 +7,7 @@ use crate::config;
 use crate::crypto;
 use crate::dotfiles;
 use crate::dotfiles::Problem;
+use crate::dotfiles::template::Why;
 use crate::exec::plan::Refused;
 use crate::exec::project;
 use crate::exec::reference;
@@ -319,8 +320,14 @@ impl From<Problem> for Failure {
             }
             Problem::Twice(_) => Self::failed(text).hint("forget one of them, or give them hosts or systems"),
             Problem::NoBackup => Self::failed(text).hint("move the file away, then apply again"),
-            Problem::Template(_)
-            | Problem::Header(_)
+            Problem::Template(fault) => Self {
+                hints: match fault.why {
+                    Why::Wrong(wrong) => Self::from(wrong).hints,
+                    Why::Open | Why::NotText => Vec::new(),
+                },
+                ..Self::failed(text)
+            },
+            Problem::Header(_)
             | Problem::Place(_)
             | Problem::Own
             | Problem::OtherStore(_) => Self::failed(text),

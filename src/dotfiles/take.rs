@@ -74,7 +74,7 @@ impl Dotfiles<'_> {
     }
 
     /// The places of all files and links in a folder below the root, or the one place if it is no folder. What is neither, and what
-    /// has a name that is no text, is told apart.
+    /// has a name that is no text, is told apart; the program's own files and those of git are passed over.
     pub fn places(&self, below: &Path) -> Result<(Vec<Target>, Vec<PathBuf>), Problem> {
         let target = |path: &Path| Target::parse(path.to_str()?).ok();
         match self.root.look(below) {
@@ -87,7 +87,12 @@ impl Dotfiles<'_> {
                 return Ok((vec![one], Vec::new()));
             }
         }
-        let found = fs::walk(&self.root.path().join(below), &[]);
+        let whole = self.root.path().join(below);
+        let is_own = |path: &Path| self.own.iter().any(|own| path.starts_with(own));
+        if is_own(&whole) {
+            return Err(Problem::Own);
+        }
+        let found = fs::walk(&whole, &[]);
         let found = found.map_err(|error| Problem::Place(Unfit::Io(error.source)))?;
         let (mut targets, mut odd) = (Vec::new(), Vec::new());
         for one in found {
@@ -95,7 +100,7 @@ impl Dotfiles<'_> {
             let is_git = path.components().any(|part| part.as_os_str() == ".git");
             match (one.kind, target(&path)) {
                 (Kind::Folder, _) => {}
-                _ if is_git => {}
+                _ if is_git || is_own(&self.root.path().join(&path)) => {}
                 (Kind::File | Kind::Link, Some(target)) => targets.push(target),
                 _ => odd.push(path),
             }

@@ -34,7 +34,8 @@ const NAMES_MAX: usize = 1000;
 /// Arguments of `dotfiles add`.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
-A file goes in as it is, with its mode; a link as a link, whatever it says; of a folder all that is in it, but no empty folder and no .git. What is in
+A file goes in as it is, with its mode; a link as a link, whatever it says; of a folder all that is in it, but no empty folder, no .git, and
+nothing of vault's own. What is in
 the store already is brought up to date, as re-add does it; what is the same is not written again.
 
 A file that holds references (agevault://NAME) becomes a template: apply fills them in, and what comes of it has mode 600 unless --mode

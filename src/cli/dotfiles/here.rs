@@ -75,7 +75,7 @@ impl Which {
             };
             let found: Vec<bool> = items.iter().map(is_meant).collect();
             if !found.contains(&true) {
-                return Err(none(path, items));
+                return Err(none(path, below(cx, dots, path).is_some(), items));
             }
             for (meant, found) in meant.iter_mut().zip(found) {
                 *meant |= found;
@@ -127,16 +127,17 @@ fn words(cx: &Context, dots: &Dotfiles<'_>, path: &Path) -> Vec<String> {
     by_place.into_iter().chain(itself).collect()
 }
 
-fn none(path: &Path, items: &[Item]) -> Failure {
+fn none(path: &Path, is_below: bool, items: &[Item]) -> Failure {
     let text = format!("{} is no dotfile of this store", path.display());
     let failure = Failure::new(NO_ENTRY, text);
     let name = path.to_string_lossy();
     match closest(&name, items.iter().map(Item::target)) {
         Some(guess) => failure.hint(format!("did you mean {guess}?")),
-        None => failure.hint(format!(
+        None if is_below => failure.hint(format!(
             "take it in with: vault dotfiles add {}",
             path.display()
         )),
+        None => failure.hint("see what there is with: vault dotfiles list"),
     }
 }
 
