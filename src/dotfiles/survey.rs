@@ -1,6 +1,7 @@
 //! How each dotfile stands. What is unchanged on both sides is known from its files' state alone: nothing is opened for it.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::crypto::keyed;
@@ -357,12 +358,17 @@ impl Dotfiles<'_> {
 
     /// What was put in place and is in the store no longer.
     fn add_gone(&mut self, items: &mut Vec<Item>) {
-        let listed: std::collections::BTreeSet<&str> =
-            items.iter().map(|item| item.name.as_str()).collect();
-        let gone = self
-            .files
+        // Under another name it is the same dotfile still.
+        let listed: BTreeSet<&str> = items
             .iter()
-            .filter(|(name, known)| !listed.contains(name.as_str()) && known.applied.is_some());
+            .flat_map(|item| [item.name.as_str(), item.target()])
+            .collect();
+        let gone = self.files.iter().filter(|(name, known)| {
+            let target = known.facts.as_ref().map(|facts| facts.target.as_str());
+            !listed.contains(name.as_str())
+                && !target.is_some_and(|target| listed.contains(target))
+                && known.applied.is_some()
+        });
         let gone: Vec<Item> = gone
             .filter_map(|(name, known)| {
                 let name = Name::parse(name).ok()?;

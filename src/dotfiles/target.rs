@@ -171,6 +171,7 @@ const SENSITIVE: [(&str, &str); 60] = [
     (".local/bin/", IS_PROGRAM),
     ("bin/", IS_PROGRAM),
 ];
+const HOLDS: &str = "what is in it is run, or lets somebody in";
 const LETS_IN: &str = "it says who may log in here";
 const STARTS: &str = "it is run when you log in or open a shell";
 const RUNS: &str = "it can name programs that are run";
@@ -179,15 +180,16 @@ const IS_PROGRAM: &str = "it is a program on your path";
 /// Why a person is asked about a place by its name; nothing for any other place. Case does not count: to some systems it does not.
 pub fn sensitive(place: &Path) -> Option<&'static str> {
     let place = place.to_string_lossy().to_lowercase();
-    let found = SENSITIVE.iter().find(|(known, _)| {
+    let above = format!("{place}/");
+    SENSITIVE.iter().find_map(|(known, why)| {
         let known = known.to_lowercase();
-        if known.ends_with('/') {
-            place.starts_with(&known)
-        } else {
-            place == known
+        if known.starts_with(&above) {
+            // A link there would lead everything that is in the folder elsewhere.
+            return Some(HOLDS);
         }
-    });
-    found.map(|(_, why)| *why)
+        let is_it = place == known || (known.ends_with('/') && place.starts_with(&known));
+        is_it.then_some(*why)
+    })
 }
 
 #[cfg(test)]
@@ -252,6 +254,9 @@ mod tests {
             ".SSH/authorized_keys",
             ".config/fish/config.fish",
             "bin/x",
+            ".ssh",
+            ".config",
+            "bin",
         ] {
             assert!(sensitive(Path::new(place)).is_some(), "{place}");
         }

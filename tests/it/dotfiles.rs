@@ -427,6 +427,28 @@ fn edit_restore_and_forget() {
 }
 
 #[test]
+fn a_store_without_git_has_dotfiles_too() {
+    let world = World::with_plain_store();
+    world.add("token", "one");
+    let file = world.write(".conf", "t=agevault://token\n");
+    dot(&world, &["add", ".conf"]).ok();
+    dot(&world, &["apply"]).ok();
+    fs::write(&file, "t=one\nmore\n").unwrap();
+    dot(&world, &["re-add"]).ok();
+    let stored = world.get("dotfiles/dot_conf").unwrap();
+    assert_eq!(stored, b"t=agevault://token\nmore\n");
+    world.add("token", "two");
+    dot(&world, &["apply"]).ok();
+    assert_eq!(fs::read(&file).unwrap(), b"t=two\nmore\n");
+    // Another name for the entry is no other dotfile.
+    let rename = ["mv", "dotfiles/dot_conf", "dotfiles/renamed"];
+    world.vault(&rename).run().ok();
+    assert!(status(&world).is_empty());
+    let said = dot(&world, &["apply"]).ok();
+    assert!(!said.stderr.contains("no longer"), "{}", said.stderr);
+}
+
+#[test]
 fn a_reader_puts_in_place_and_loses_nothing() {
     let world = World::with_store();
     world.write(".conf", "one");

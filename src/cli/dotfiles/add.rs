@@ -38,6 +38,8 @@ A file goes in as it is, with its mode; a link as a link, whatever it says; of a
 nothing of vault's own. What is in
 the store already is brought up to date, as re-add does it; what is the same is not written again.
 
+For which machine an entry is, and all else that is known about it, can be changed with `vault edit NAME`.
+
 A file that holds references (agevault://NAME) becomes a template: apply fills them in, and what comes of it has mode 600 unless --mode
 says otherwise.
 

@@ -239,6 +239,17 @@ fn what_is_run_is_asked_for_by_name() {
     let _ = dot(&world, &["apply", ".ssh"]).fails_with(1);
     assert!(!there(".ssh/authorized_keys2"));
     dot(&world, &["forget", ".ssh/authorized_keys2"]).ok();
+    // A link in the place of a folder of such files is as much.
+    plant(
+        &world,
+        "fish",
+        "target = \".config/fish\"\nlink = true\n",
+        "/tmp",
+    );
+    let _ = dot(&world, &["apply"])
+        .fails_with(1)
+        .says("~/.config/fish is left");
+    dot(&world, &["forget", ".config/fish"]).ok();
     // On a terminal the plan comes first, then each of them by name.
     for (answer, is_there) in [("n", false), ("y", true)] {
         let mut pty = vault(&world, &["dotfiles", "apply"]);
