@@ -74,3 +74,6 @@ printf 'hunter2!\nabab\nline of it\n---\nhunthunter2!2 ababab aHVudGVyMiE= 68756
 printf 'ref: refs/heads/main\tHEAD\n12ab\tHEAD\n' | seed remote_head
 printf 'f/ci.sync-conflict-20261122-191200-ABCDEF1' | seed copied_from
 printf 'ci (conflicted copy 2026-11-22)' | seed copied_from
+printf 'user = {{agevault://github/ci#username:-none}}\ntoken=agevault://github/ci.\n{{agevault://}}\n---\nuser = me\ntoken=<1 github/ci>, more\n' | seed template
+printf '.config/gh/hosts.yml' | seed dotfile_target
+printf -- '-a/b:c/.NUL/x.age' | seed dotfile_target

@@ -15,6 +15,7 @@ use crate::cli::context::Site;
 use crate::cli::ui::Ui;
 use crate::config::Config;
 use crate::config::SETTINGS;
+use crate::dotfiles::memory::Facts;
 use crate::format::Header;
 use crate::sys::Env;
 use crate::sys::mem::OriginalLimits;
@@ -49,6 +50,32 @@ pub(crate) fn bare() -> SubcommandCandidates {
 /// Completes the name of a store, or a folder.
 pub(crate) fn stores() -> ArgValueCompleter {
     ArgValueCompleter::new(|current: &OsStr| of_text(current, |current| store_names("", current)))
+}
+
+/// Completes a dotfile by its place, as a path below the home directory, whole or with `~/`.
+pub(crate) fn targets() -> ArgValueCompleter {
+    ArgValueCompleter::new(|current: &OsStr| {
+        of_text(current, |current| {
+            let Some((env, site)) = site(None) else {
+                return Vec::new();
+            };
+            let home = env.places.home.as_ref().and_then(|home| home.to_str());
+            let whole = home.map(|home| format!("{home}/"));
+            let leads = std::iter::once("~/").chain(whole.as_deref());
+            let lead = leads.into_iter().find(|lead| current.starts_with(lead));
+            let (lead, current) = lead.map_or(("", current), |lead| current.split_at(lead.len()));
+            let headers = crate::store::headers_at(&site.path, &env.places.state);
+            let headers = headers.unwrap_or_default().into_iter();
+            let targets = headers.filter_map(|header| Facts::of(&header));
+            let fitting = targets.map(|facts| facts.target);
+            prefixed(
+                lead,
+                fitting
+                    .filter(|target| target.starts_with(current))
+                    .collect(),
+            )
+        })
+    })
 }
 
 /// Completes the name of a member, by the key files.

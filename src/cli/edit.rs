@@ -72,12 +72,7 @@ impl Run for Args {
         let keys = cx.unlock(&opened)?;
         let entry = opened.store.entry(&keys, &target.name)?;
         check_text(&entry)?;
-        let io = |error| Failure::failed(format!("cannot make a private file: {error}"));
-        // Held before the folder is there until it is gone, however this ends.
-        let _held = Held::new().map_err(io)?;
-        let runtime = cx.env.var_os("XDG_RUNTIME_DIR").map(std::path::Path::new);
-        let folder = RamFolder::create(runtime).map_err(io)?.ok_or_else(no_ram)?;
-        let file = folder.write(FILE, &to_text(&entry)).map_err(io)?;
+        let shown = to_text(&entry);
         let mut editing = Editing {
             cx,
             opened: &opened,
@@ -85,17 +80,34 @@ impl Run for Args {
             name: &target.name,
             base: entry,
         };
-        loop {
-            let tried = editor(cx, &file).and_then(|()| {
-                let text = folder.read(FILE, FILE_MAX_BYTES);
-                editing.save(&text.map_err(|error| {
-                    Failure::failed(format!("cannot read the edited file: {error}"))
-                })?)
-            });
-            match tried {
-                Ok(()) => return Ok(0),
-                Err(failure) => again(cx, failure)?,
-            }
+        text(cx, FILE, &shown, |text| editing.save(text))?;
+        Ok(0)
+    }
+}
+
+/// Lets a person edit a text, under a file's name, until something can be made of it or the person gives up.
+pub(super) fn text<T>(
+    cx: &Context,
+    name: &str,
+    shown: &Secret,
+    mut make: impl FnMut(&Secret) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let io = |error| Failure::failed(format!("cannot make a private file: {error}"));
+    // Held before the folder is there until it is gone, however this ends.
+    let _held = Held::new().map_err(io)?;
+    let runtime = cx.env.var_os("XDG_RUNTIME_DIR").map(std::path::Path::new);
+    let folder = RamFolder::create(runtime).map_err(io)?.ok_or_else(no_ram)?;
+    let file = folder.write(name, shown).map_err(io)?;
+    loop {
+        let tried = editor(cx, &file).and_then(|()| {
+            let text = folder.read(name, FILE_MAX_BYTES);
+            make(&text.map_err(|error| {
+                Failure::failed(format!("cannot read the edited file: {error}"))
+            })?)
+        });
+        match tried {
+            Ok(made) => return Ok(made),
+            Err(failure) => again(cx, failure)?,
         }
     }
 }

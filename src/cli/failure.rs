@@ -5,6 +5,9 @@ use std::path::Path;
 use crate::cli::context::closest;
 use crate::config;
 use crate::crypto;
+use crate::dotfiles;
+use crate::dotfiles::Problem;
+use crate::dotfiles::template::Why;
 use crate::exec::plan::Refused;
 use crate::exec::project;
 use crate::exec::reference;
@@ -303,6 +306,48 @@ impl From<Refused> for Failure {
             Refused::Twice { number: 0, .. } => failure.hint("there is one standard input; --fd N=NAME hands over another"),
             Refused::Nul(_) => failure.hint("a file holds it: --file VAR=NAME"),
             Refused::BadNumber(_) | Refused::Twice { .. } => failure,
+        }
+    }
+}
+
+impl From<dotfiles::Error> for Failure {
+    fn from(error: dotfiles::Error) -> Self {
+        use dotfiles::Error;
+        let text = error.to_string();
+        match error {
+            Error::Store(error) => error.into(),
+            Error::File(error) => error.into(),
+            Error::TooMuch | Error::NoRandom => Self::failed(text),
+        }
+    }
+}
+
+impl From<Problem> for Failure {
+    fn from(problem: Problem) -> Self {
+        let text = problem.to_string();
+        match problem {
+            Problem::Store(error) => (*error).into(),
+            Problem::Denied(denied) => denied.into(),
+            Problem::NoEntry(reference) => Self::new(NO_ENTRY, text).hint(format!(
+                "put it in with: vault add {}; or give a default: {{{{agevault://{reference}:-DEFAULT}}}}",
+                reference.name
+            )),
+            Problem::NoField(reference) => {
+                Self::failed(text).hint(format!("see what it has with: vault show {}", reference.name))
+            }
+            Problem::Twice(_) => Self::failed(text).hint("forget one of them, or give them hosts or systems"),
+            Problem::NoBackup => Self::failed(text).hint("move the file away, then apply again"),
+            Problem::Template(fault) => Self {
+                hints: match fault.why {
+                    Why::Wrong(wrong) => Self::from(wrong).hints,
+                    Why::Open | Why::NotText => Vec::new(),
+                },
+                ..Self::failed(text)
+            },
+            Problem::Header(_)
+            | Problem::Place(_)
+            | Problem::Own
+            | Problem::OtherStore(_) => Self::failed(text),
         }
     }
 }

@@ -17,6 +17,7 @@ mod context;
 mod edit;
 mod demo;
 mod doctor;
+mod dotfiles;
 mod env;
 mod exec;
 mod exec_member;
@@ -29,6 +30,7 @@ mod git;
 mod grep;
 mod identity;
 mod init;
+mod inject;
 mod lock;
 mod log;
 mod ls;
@@ -142,6 +144,12 @@ const VERBS: &[Verb] = &[
         "Start a shell with secrets in its environment",
     ),
     verb::<env::Args>("env", &[], "Write and check the project file"),
+    verb::<inject::Args>("inject", &[], "Fill the references of a file in"),
+    verb::<dotfiles::Args>(
+        "dotfiles",
+        &["dot"],
+        "Keep files of the home directory in the store, and put them in place",
+    ),
     verb::<allow::Args>("allow", &[], "Let a project file have what it asks for"),
     verb::<allow::DenyArgs>("deny", &[], "Take that back"),
     verb::<unlock::Args>("unlock", &[], "Unlock once, and keep the keys for a while"),

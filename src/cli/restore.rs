@@ -50,54 +50,90 @@ impl Run for Args {
             return Err(Error::NoRepository.into());
         }
         let keys = cx.unlock(&opened)?;
-        // Under the lock from here on: what is the present version stays it.
-        let mut writer = cx.writer(&opened.store, &keys)?;
-        let versions = opened.store.versions(Some(name))?;
-        if versions.is_empty() {
-            return Err(Context::no_entry(&opened.store, name));
-        }
-        let present = present(cx, &opened, &keys, name)?;
-        let asks = match &present {
-            Some(present) => present.header.confirm,
-            None => last_asks(&opened, &keys, name, &versions)?,
+        let how = How {
+            version: self.version.as_deref(),
+            secret_only: self.secret_only,
+            dry_run: false,
         };
-        let old = match &self.version {
-            None => before_present(&versions, name)
-                .and_then(|blob| Ok(opened.store.version(&keys, name, blob)?))?,
-            Some(word) => named(&opened, &keys, name, (&versions, word))?,
-        };
-        if let Some(present) = &present
-            && present.secret == old.secret
-            && (self.secret_only || present.header.same_as(&old.header))
-        {
-            cx.ui
-                .say(&format!("\"{name}\" is unchanged: it is so already"));
-            return Ok(0);
-        }
-        let from = old.header.rev;
-        let mut header = match present {
-            Some(present) if self.secret_only => present.header,
-            Some(present) => Header {
-                rev: present.header.rev.max(from),
-                ..old.header
-            },
-            None => old.header,
-        };
-        // An earlier value from before the mark is no way around it.
-        header.confirm |= asks;
-        if let Some(expires) = header.expires
-            && header.is_expired(cx.env.now)
-        {
-            let since = expiry::show(expires);
-            cx.ui.warn(&format!("it has been expired since {since}"));
-        }
-        let rev = writer.put(name, header, &old.secret)?;
-        writer.commit(&format!("restore {name}"))?;
-        cx.ui.say(&format!(
-            "restored \"{name}\" as it was in revision {from}; it is revision {rev} now"
-        ));
+        one(cx, &opened, &keys, (name, how))?;
         Ok(0)
     }
+}
+
+/// Which version of an entry comes back, and what of it.
+#[derive(Clone, Copy)]
+pub(super) struct How<'w> {
+    /// Its revision, or the beginning of its commit's id; none for the one before the present one.
+    pub version: Option<&'w str>,
+    /// Whether the present metadata stay.
+    pub secret_only: bool,
+    /// Whether it is only told what would come back.
+    pub dry_run: bool,
+}
+
+/// Brings a version of an entry back.
+pub(super) fn one(
+    cx: &Context,
+    opened: &Opened,
+    keys: &dyn Keeper,
+    (name, how): (&Name, How<'_>),
+) -> Result<(), Failure> {
+    if opened.store.repo.is_none() {
+        return Err(Error::NoRepository.into());
+    }
+    // Under the lock from here on: what is the present version stays it.
+    let mut writer = cx.writer(&opened.store, keys)?;
+    let versions = opened.store.versions(Some(name))?;
+    if versions.is_empty() {
+        return Err(Context::no_entry(&opened.store, name));
+    }
+    let present = present(cx, opened, keys, name)?;
+    let asks = match &present {
+        Some(present) => present.header.confirm,
+        None => last_asks(opened, keys, name, &versions)?,
+    };
+    let old = match how.version {
+        None => before_present(&versions, name)
+            .and_then(|blob| Ok(opened.store.version(keys, name, blob)?))?,
+        Some(word) => named(opened, keys, name, (&versions, word))?,
+    };
+    if let Some(present) = &present
+        && present.secret == old.secret
+        && (how.secret_only || present.header.same_as(&old.header))
+    {
+        cx.ui
+            .say(&format!("\"{name}\" is unchanged: it is so already"));
+        return Ok(());
+    }
+    let from = old.header.rev;
+    let mut header = match present {
+        Some(present) if how.secret_only => present.header,
+        Some(present) => Header {
+            rev: present.header.rev.max(from),
+            ..old.header
+        },
+        None => old.header,
+    };
+    // An earlier value from before the mark is no way around it.
+    header.confirm |= asks;
+    if let Some(expires) = header.expires
+        && header.is_expired(cx.env.now)
+    {
+        let since = expiry::show(expires);
+        cx.ui.warn(&format!("it has been expired since {since}"));
+    }
+    if how.dry_run {
+        cx.ui.say(&format!(
+            "would restore \"{name}\" as it was in revision {from}"
+        ));
+        return Ok(());
+    }
+    let rev = writer.put(name, header, &old.secret)?;
+    writer.commit(&format!("restore {name}"))?;
+    cx.ui.say(&format!(
+        "restored \"{name}\" as it was in revision {from}; it is revision {rev} now"
+    ));
+    Ok(())
 }
 
 /// The present value, if there is one. One that does not verify may be replaced by one that does.

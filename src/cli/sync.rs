@@ -7,6 +7,7 @@ use crate::cli::Outcome;
 use crate::cli::Run;
 use crate::cli::context::Context;
 use crate::cli::context::Opened;
+use crate::cli::dotfiles;
 use crate::cli::failure::Failure;
 use crate::cli::ui::Style;
 use crate::cli::view;
@@ -28,6 +29,9 @@ there before, and holds nothing but a store. Then this store moves forward, or b
 an equal secret is no conflict, of two different secrets the later one keeps the name and the other is kept beside it as
 NAME.conflict-DATE. What is refused has never touched the store. Only a merge needs the keys.
 
+Dotfiles are left in their places; which of them differ from the store now is told, and with --apply they are put in place, as
+`vault dotfiles apply` does it.
+
 Exit code: 0 both are the same; 1 something was not pushed; 4 a merge needs the keys; 5 something was refused.
 
 Examples:
@@ -43,6 +47,9 @@ pub(crate) struct Args {
     /// store's in its place
     #[arg(long, value_name = "COMMIT")]
     accept_rewrite: Option<String>,
+    /// Put dotfiles in their places afterwards
+    #[arg(long, conflicts_with_all = ["dry_run", "json"])]
+    apply: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -65,8 +72,13 @@ impl Run for Args {
         } else {
             self.print(cx, &remote, &done);
         }
+        if self.dry_run {
+            return Ok(0);
+        }
+        cx.ui.finish()?;
+        let code = dotfiles::after_sync(cx, &opened, self.apply)?;
         done.whole()?;
-        Ok(0)
+        Ok(code)
     }
 }
 

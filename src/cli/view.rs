@@ -37,6 +37,16 @@ pub(super) fn rows(header: &Header, now: Timestamp) -> Vec<(&'static str, String
         ("description", header.description.clone()),
         ("target", header.target.clone()),
         ("mode", header.mode.clone()),
+        (
+            "link",
+            header.link.then(|| "it is a symbolic link".to_owned()),
+        ),
+        (
+            "template",
+            header.template.then(|| "it holds references".to_owned()),
+        ),
+        ("hosts", list(&header.hosts)),
+        ("systems", list(&header.systems)),
         ("consumers", list(&header.consumers)),
         (
             "confirm",
@@ -55,6 +65,7 @@ pub(super) fn rows(header: &Header, now: Timestamp) -> Vec<(&'static str, String
 pub(super) fn json(header: &Header, now: Timestamp) -> Map<String, Value> {
     let text = |text: &Option<String>| text.clone().map(Value::from);
     let list = |list: &[String]| Some(Value::from(list.to_vec()));
+    let some = |list: &[String]| (!list.is_empty()).then(|| Value::from(list.to_vec()));
     let time = |time: Option<Timestamp>| time.map(|time| Value::from(time.to_string()));
     let all = [
         ("name", Some(Value::from(header.name.clone()))),
@@ -75,10 +86,11 @@ pub(super) fn json(header: &Header, now: Timestamp) -> Map<String, Value> {
         ("confirm", header.confirm.then(|| Value::from(true))),
         ("target", text(&header.target)),
         ("mode", text(&header.mode)),
-        (
-            "consumers",
-            (!header.consumers.is_empty()).then(|| Value::from(header.consumers.clone())),
-        ),
+        ("consumers", some(&header.consumers)),
+        ("link", header.link.then(|| Value::from(true))),
+        ("template", header.template.then(|| Value::from(true))),
+        ("hosts", some(&header.hosts)),
+        ("systems", some(&header.systems)),
     ];
     all.into_iter()
         .filter_map(|(key, value)| Some((key.to_owned(), value?)))

@@ -6,6 +6,7 @@
 
 pub mod file;
 pub mod identity;
+pub mod keyed;
 mod kind;
 mod limited;
 pub mod prompt;

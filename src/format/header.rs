@@ -60,6 +60,15 @@ pub struct Header {
     pub consumers: Vec<String>,
     /// Fields that this version does not know: whole lines `key = value`, kept as they are.
     pub unknown: Vec<String>,
+    // What came later stands last: an index of an earlier version is then read as one that lacks an entry.
+    /// Whether a dotfile is a symbolic link; the secret is what it says.
+    pub link: bool,
+    /// Whether a dotfile holds references.
+    pub template: bool,
+    /// The machines that a dotfile is for; none means all.
+    pub hosts: Vec<String>,
+    /// The systems that a dotfile is for; none means all.
+    pub systems: Vec<String>,
 }
 
 impl Header {
@@ -109,6 +118,10 @@ impl Header {
             target: fields.string("target")?,
             mode: fields.string("mode")?,
             consumers: fields.strings("consumers")?,
+            link: fields.boolean("link")?.unwrap_or(false),
+            template: fields.boolean("template")?.unwrap_or(false),
+            hosts: fields.strings("hosts")?,
+            systems: fields.strings("systems")?,
             unknown: Vec::new(),
         };
         let line = |pair: (&String, &toml::Value)| {
@@ -159,6 +172,10 @@ impl Header {
             ("target", text(&self.target)),
             ("mode", text(&self.mode)),
             ("consumers", list(&self.consumers)),
+            ("link", self.link.then(|| "true".to_owned())),
+            ("template", self.template.then(|| "true".to_owned())),
+            ("hosts", list(&self.hosts)),
+            ("systems", list(&self.systems)),
         ];
         all.into_iter()
             .filter_map(|(key, value)| Some((key, value?)))

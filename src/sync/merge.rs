@@ -136,6 +136,10 @@ pub fn headers(
         target: pick!(target),
         mode: pick!(mode),
         consumers: join!(consumers),
+        link: pick!(link),
+        template: pick!(template),
+        hosts: join!(hosts),
+        systems: join!(systems),
         unknown: unknown(&base.unknown, &ours.unknown, &theirs.unknown, theirs_later),
     }
 }

@@ -5,6 +5,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "the home of file access")]
 
+pub mod beneath;
 mod dir;
 mod lock;
 mod stat;

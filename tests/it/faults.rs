@@ -53,13 +53,14 @@ const CHANGING: [(&str, &str); 27] = [
 ];
 
 /// Calls that change nothing, so that a kill at them is a kill at the next change; each of them fails once.
-const READING: [&str; 6] = [
+const READING: [&str; 7] = [
     "open",
     "openat",
     "read",
     "pread64",
     "getdents64",
     "readlink",
+    "readlinkat",
 ];
 
 /// Calls that are left alone, and why.
@@ -393,14 +394,14 @@ fn survives_from(change: &Change, world: &World) {
 
 /// One fault: `call` at its `when`-th time does this.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Fault {
-    call: String,
-    when: usize,
-    effect: String,
+pub(crate) struct Fault {
+    pub(crate) call: String,
+    pub(crate) when: usize,
+    pub(crate) effect: String,
 }
 
 /// Of each kind, which is a call and an effect, at most so many: the first, the last, and others evenly between.
-fn sampled(faults: BTreeSet<Fault>, most: usize) -> BTreeSet<Fault> {
+pub(crate) fn sampled(faults: BTreeSet<Fault>, most: usize) -> BTreeSet<Fault> {
     let mut kinds: BTreeMap<(String, String), Vec<Fault>> = BTreeMap::new();
     for fault in faults {
         let kind = (fault.call.clone(), fault.effect.clone());
@@ -688,7 +689,7 @@ impl Lane {
 }
 
 /// The faults that a log of strace (`-f -y`) names.
-fn faults_of(log: &str, home: &str, is_alone: bool) -> BTreeSet<Fault> {
+pub(crate) fn faults_of(log: &str, home: &str, is_alone: bool) -> BTreeSet<Fault> {
     let mut counts: BTreeMap<(&str, &str), usize> = BTreeMap::new();
     let mut others: BTreeSet<&str> = BTreeSet::new();
     let mut faults = BTreeSet::new();
@@ -750,7 +751,7 @@ fn faults_of(log: &str, home: &str, is_alone: bool) -> BTreeSet<Fault> {
     faults
 }
 
-fn copy(from: &Path, to: &Path) {
+pub(crate) fn copy(from: &Path, to: &Path) {
     let status = Command::new("cp")
         .arg("-a")
         .arg(from)

@@ -102,6 +102,10 @@ fn the_header_schema_knows_what_the_library_knows() {
         target: some(),
         mode: Some("0600".to_owned()),
         consumers: list(),
+        link: true,
+        template: true,
+        hosts: list(),
+        systems: list(),
         ..Header::new(&Name::parse("a").unwrap(), now)
     };
     let known: toml::Table = full

@@ -473,6 +473,10 @@ fn examples_run() {
         } else if ["env", "deny"].contains(&name.as_str()) {
             let project = "[env]\nGITHUB_TOKEN = \"github/ci\"\n[profiles.release.env]\n";
             world.write(".agevault.toml", project);
+        } else if ["dotfiles", "inject"].contains(&name.as_str()) {
+            for file in [".npmrc", ".config/gh/hosts.yml", "app.conf.in"] {
+                world.write(file, "token = agevault://github/ci\n");
+            }
         } else if line.starts_with("vault store add") {
             let _ = fs::remove_file(world.home().join(".config/agevault/config.toml"));
             fs::rename(world.home().join("work"), world.home().join("work-store")).unwrap();

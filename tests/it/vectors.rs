@@ -1,5 +1,6 @@
 //! `store-format/vectors` against the library. `BLESS=1` makes them anew: encryption is random, so they are made once and
-//! checked in. `BLESS=epochs` makes those of epochs only.
+//! checked in. `BLESS=epochs` makes those of epochs only,
+//! `BLESS=dotfiles` that of dotfiles.
 
 mod make;
 
@@ -303,6 +304,7 @@ fn made() {
     static MADE: std::sync::Once = std::sync::Once::new();
     MADE.call_once(|| match std::env::var_os("BLESS") {
         Some(what) if what == "epochs" => make::epochs::all(),
+        Some(what) if what == "dotfiles" => make::accept::dotfiles(),
         Some(_) => make::all(),
         None => {}
     });

@@ -360,7 +360,7 @@ impl AsFd for Folder<'_> {
     }
 }
 
-const FOLDER: OFlags = OFlags::RDONLY
+pub(super) const FOLDER: OFlags = OFlags::RDONLY
     .union(OFlags::DIRECTORY)
     .union(OFlags::CLOEXEC);
 
@@ -411,7 +411,7 @@ fn write_beside(folder: &Folder<'_>, bytes: &[u8]) -> io::Result<String> {
 }
 
 /// A new name for a temporary file: the prefix and 16 hex digits.
-fn temp_name() -> io::Result<String> {
+pub(super) fn temp_name() -> io::Result<String> {
     let mut random = [0_u8; 8];
     getrandom::fill(&mut random).map_err(|_| io::Error::other("no random bytes"))?;
     Ok(format!("{TEMP_PREFIX}{:016x}", u64::from_le_bytes(random)))

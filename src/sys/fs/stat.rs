@@ -17,6 +17,8 @@ pub struct Stat {
     pub inode: u64,
     /// Permission bits.
     pub mode: u32,
+    /// The number of the user that it belongs to.
+    pub owner: u32,
     /// Regular file, folder, link, …
     pub kind: Kind,
 }
@@ -73,6 +75,7 @@ pub(super) fn stat_of(stat: &rustix::fs::Stat) -> Stat {
         ctime_nanos: i128::from(stat.st_ctime) * 1_000_000_000 + stat.st_ctime_nsec as i128,
         inode: stat.st_ino as u64,
         mode: stat.st_mode as u32 & 0o7777,
+        owner: stat.st_uid as u32,
         kind: kind_of(stat.st_mode),
     }
 }

@@ -22,10 +22,10 @@ use crate::world::tool;
 const START_MAX: Duration = Duration::from_secs(20);
 
 /// A server of this test; it ends with the test.
-struct Server {
+pub(crate) struct Server {
     child: Child,
     port: u16,
-    folder: tempfile::TempDir,
+    pub(crate) folder: tempfile::TempDir,
 }
 
 impl Server {
@@ -98,7 +98,7 @@ fn sshd() -> PathBuf {
 }
 
 /// Debian's sshd with keys of its own; what a client needs is in `config`.
-fn ssh_server() -> Server {
+pub(crate) fn ssh_server() -> Server {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
     for key in ["host", "client"] {
@@ -236,7 +236,7 @@ fn https_server(root: &Path) -> Server {
 }
 
 /// Adds to what the user has told git.
-fn configure(device: &World, text: &str) {
+pub(crate) fn configure(device: &World, text: &str) {
     let path = device.home().join(".gitconfig");
     let old = std::fs::read_to_string(&path).unwrap();
     std::fs::write(path, format!("{old}{text}")).unwrap();

@@ -7,7 +7,7 @@
     reason = "tables of small closures, one for each vector"
 )]
 
-mod accept;
+pub(super) mod accept;
 pub(super) mod epochs;
 mod history;
 mod reject;

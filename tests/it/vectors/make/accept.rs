@@ -21,6 +21,36 @@ pub(super) fn all() {
     headers();
     secrets();
     names();
+    dotfiles();
+}
+
+/// A file, a link and a template, as section 7.1 has them.
+pub(in crate::vectors) fn dotfiles() {
+    let kit = kit("dotfiles", &["F-053"], "a file, a link and a template");
+    let file = |target: &str, more: &str| format!("kind = \"file\"\ntarget = {target:?}\n{more}");
+    kit.entry(
+        "dotfiles/dot_netrc",
+        &file(".netrc", "mode = \"600\"\nhosts = [\"laptop\"]\n"),
+        b"machine example.org\n",
+    );
+    kit.entry(
+        "dotfiles/dot_config/app",
+        &file(
+            ".config/app",
+            "link = true\nsystems = [\"linux\", \"macos\"]\n",
+        ),
+        b"../elsewhere/app",
+    );
+    kit.entry(
+        "dotfiles/dot_npmrc",
+        &file(".npmrc", "mode = \"600\"\ntemplate = true\n"),
+        b"//example.org/:_authToken={{agevault://github/ci:-none}}\n",
+    );
+    let learned = done(&kit);
+    let header = |name: &str| learned["entries"][name]["header"].clone();
+    assert_eq!(header("dotfiles/dot_netrc")["hosts"], json!(["laptop"]));
+    assert_eq!(header("dotfiles/dot_config/app")["link"], true);
+    assert_eq!(header("dotfiles/dot_npmrc")["template"], true);
 }
 
 /// Writes the case and what is learned from it; the value gives it back for a check.
