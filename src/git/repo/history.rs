@@ -92,7 +92,9 @@ impl Repo {
                 next.iter()
                     .any(|(_, id, ..)| seen.get(id).is_some_and(is_new))
             };
-            let is_past = next.peek().is_none_or(|(seconds, ..)| *seconds < oldest_new);
+            let is_past = next
+                .peek()
+                .is_none_or(|(seconds, ..)| *seconds < oldest_new);
             if new_left == 0 && is_past && !repaints() {
                 break;
             }

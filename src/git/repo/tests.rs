@@ -349,7 +349,10 @@ fn a_walk_over_commits_of_one_second_counts_none_too_many() {
         });
         let [left, right] = sides;
         assert_eq!(repo.walk(left.1, Some(right.1)).unwrap(), [left.1, left.0]);
-        assert_eq!(repo.walk(right.1, Some(left.1)).unwrap(), [right.1, right.0]);
+        assert_eq!(
+            repo.walk(right.1, Some(left.1)).unwrap(),
+            [right.1, right.0]
+        );
     }
 }
 
