@@ -17,6 +17,7 @@ pub mod sync;
 pub mod policy;
 pub mod session;
 pub mod exec;
+pub mod plugins;
 pub mod cli;
 
 use std::ffi::OsString;

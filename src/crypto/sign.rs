@@ -11,6 +11,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use bip39::Language;
 use ed25519_dalek::{Signature, Signer as _, SigningKey, Verifier as _, VerifyingKey};
+use hmac::{Hmac, Mac};
 use sha2::{Digest as _, Sha256, Sha512};
 use zeroize::Zeroizing;
 
@@ -227,6 +228,19 @@ pub fn random_hex(count: usize) -> Result<String> {
     let mut bytes = vec![0; count];
     getrandom::fill(&mut bytes)?;
     Ok(hex(&bytes))
+}
+
+/// A keyed digest over fields in hex: HMAC with SHA-256, each field with its length before it. Without the key it tells nothing.
+pub fn keyed_digest_hex(key: &[u8], fields: &[&[u8]]) -> String {
+    // A key of any length is taken.
+    let Ok(mut mac) = <Hmac<Sha256> as Mac>::new_from_slice(key) else {
+        return String::new();
+    };
+    for field in fields {
+        mac.update(&(field.len() as u64).to_be_bytes());
+        mac.update(field);
+    }
+    hex(&mac.finalize().into_bytes())
 }
 
 /// SHA-256 in hex.

@@ -13,6 +13,7 @@ use crate::format::Name;
 use crate::format::header::DEFAULT_KIND;
 use crate::policy::place::Place;
 use crate::policy::scope::Provider;
+use crate::store::offers::Refused;
 
 /// For how long an entry is passed over that a host has refused.
 pub const PASSED_OVER: SignedDuration = SignedDuration::from_mins(10);
@@ -28,19 +29,6 @@ pub struct Request {
     pub knows_path: bool,
     /// The user that it wants.
     pub username: Option<String>,
-}
-
-/// That a host has refused what an entry held.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refused {
-    /// The entry.
-    pub name: String,
-    /// Its revision then: a changed entry was not refused.
-    pub rev: u64,
-    /// The host with its port.
-    pub host: String,
-    /// When.
-    pub at: Timestamp,
 }
 
 /// What tells one request's answers apart from another's.
@@ -120,6 +108,14 @@ impl Request {
             Some(at) if with.now.duration_since(at) < PASSED_OVER => Err(Misfit::Refused(at)),
             _ => Ok(fit),
         }
+    }
+
+    /// Whether an entry would answer, if need be at another time: what the index is asked.
+    pub fn is_near(&self, header: &Header, with: Circumstances<'_>) -> bool {
+        matches!(
+            self.judge(header, with),
+            Ok(_) | Err(Misfit::Expired(_) | Misfit::Refused(_))
+        )
     }
 
     /// When the host has refused an entry as it is now, if it has.
@@ -223,13 +219,6 @@ impl Request {
             Some(depth) => Ok((true, depth)),
             None => Err(Misfit::Path(place.path.join("/"))),
         }
-    }
-}
-
-impl Refused {
-    /// Whether it is this entry, unchanged since.
-    pub fn is_of(&self, header: &Header) -> bool {
-        self.name == header.name && self.rev == header.rev
     }
 }
 

@@ -145,6 +145,8 @@ impl State {
             "accounted",
             "index",
             "folders",
+            "offers",
+            "offers-key",
         ] {
             if let Some(dir) = self.folder()? {
                 dir.remove(Path::new(name))?;
