@@ -18,6 +18,7 @@ mod agent_memory;
 mod age_vectors;
 mod bytes;
 mod concurrent;
+mod credential;
 mod exec;
 mod exec_streams;
 mod exec_terminal;
