@@ -215,12 +215,12 @@ pub(super) fn settle(request: &Request, headers: &[&Header]) -> String {
         place.is_some_and(|(place, _)| !place.path.is_empty())
     };
     match (users.as_slice(), headers) {
-        ([user, ..], _) if request.username.is_none() && users.len() == headers.len() => {
-            format!("say which user is meant, in the address: {protocol}://{user}@{host}")
-        }
         (_, headers) if !request.knows_path && headers.iter().any(has_path) => format!(
             "let git tell the path too: git config --global credential.{protocol}://{host}.useHttpPath true"
         ),
+        ([user, ..], _) if request.username.is_none() && users.len() == headers.len() => {
+            format!("say which user is meant, in the address: {protocol}://{user}@{host}")
+        }
         (_, [first, ..]) => format!(
             "give the one that is meant an address of its own: vault tag {} --url {}",
             first.name, request.place

@@ -9,7 +9,7 @@ use crate::world::secret;
 use crate::world::tool;
 
 mod converge;
-mod hosts;
+pub(crate) mod hosts;
 mod refused;
 
 /// Clones of one store: each world is a device, all with the same member's identity.

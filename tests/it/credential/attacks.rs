@@ -216,7 +216,7 @@ fn an_answer_is_never_two_lines() {
     for (name, value) in [
         ("lf", "a\nhost=evil.example"),
         ("cr", "a\rb"),
-        ("nul", "a\0b"),
+        ("zero", "a\0b"),
     ] {
         let url = format!("https://{name}.example");
         world.add_with(
