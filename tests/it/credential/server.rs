@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::path::PathBuf;
 use std::process::Child;
@@ -12,7 +13,6 @@ use std::process::Stdio;
 use std::time::Duration;
 use std::time::Instant;
 
-use crate::sync::hosts::configure;
 use crate::sync::hosts::free_port;
 use crate::sync::hosts::run;
 use crate::world::World;
@@ -112,6 +112,8 @@ impl Web {
             .find(|path| path.exists());
         let mut command = Command::new(program.unwrap_or_else(|| tool("apache2")));
         let log = std::fs::File::create(at("said")).unwrap();
+        // When it ends it ends its process group: one of its own.
+        command.process_group(0);
         command.arg("-f").arg(at("conf")).arg("-DFOREGROUND");
         let mut child = command
             .stdin(Stdio::null())
@@ -148,15 +150,19 @@ impl Web {
         format!("https://{}/{path}", self.host())
     }
 
-    /// Makes a device's git believe its certificate, beside those of others.
+    /// Makes a device's git believe its certificate, beside those of others: where a redirect leads, the same ones count.
     pub(super) fn trust(&self, device: &World) {
-        let cert = self.folder.path().join("cert.pem");
-        let text = format!(
-            "[http \"https://{}\"]\n\tsslCAInfo = {}\n",
-            self.host(),
-            cert.display()
-        );
-        configure(device, &text);
+        let bundle = device.home().join("ca.pem");
+        let mut all = std::fs::read(&bundle).unwrap_or_default();
+        all.extend(std::fs::read(self.folder.path().join("cert.pem")).unwrap());
+        std::fs::write(&bundle, all).unwrap();
+        let args = [
+            "config",
+            "--global",
+            "http.sslCAInfo",
+            bundle.to_str().unwrap(),
+        ];
+        device.program(tool("git"), &args).run().ok();
     }
 
     /// What it was asked: method, path, the user that it believed, and what was in the header `Authorization`.
@@ -199,7 +205,7 @@ impl Drop for Web {
 
 fn certificate(folder: &Path) {
     let at = |name: &str| folder.join(name).display().to_string();
-    let args = "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost";
+    let args = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost";
     let mut args: Vec<&str> = args.split(' ').collect();
     let (key, cert) = (at("key.pem"), at("cert.pem"));
     args.extend(["-keyout", &key, "-out", &cert]);

@@ -220,8 +220,12 @@ fn nothing_is_sent_where_a_redirect_leads() {
         secret("alice"),
         &["--url", &url, "--username", "alice"],
     );
-    for path in ["away/alice/x.git", "later/alice/x.git"] {
-        git(&world, &["clone", "--quiet", &web.url(path), "x"]).fails_with(128);
+    for (path, said) in [
+        ("away/alice/x.git", "could not read Username"),
+        ("later/alice/x.git", "Authentication failed"),
+    ] {
+        let failed = git(&world, &["clone", "--quiet", &web.url(path), "x"]).fails_with(128);
+        let _ = failed.says(said);
     }
     assert!(web.asked().contains("user=alice"), "{}", web.asked());
     let asked = other.asked();

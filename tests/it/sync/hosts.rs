@@ -236,7 +236,7 @@ fn https_server(root: &Path) -> Server {
 }
 
 /// Adds to what the user has told git.
-pub(crate) fn configure(device: &World, text: &str) {
+fn configure(device: &World, text: &str) {
     let path = device.home().join(".gitconfig");
     let old = std::fs::read_to_string(&path).unwrap();
     std::fs::write(path, format!("{old}{text}")).unwrap();
