@@ -72,3 +72,13 @@ printf 'hunter2!\nabab\nline of it\n---\nhunthunter2!2 ababab aHVudGVyMiE= 68756
 printf 'ref: refs/heads/main\tHEAD\n12ab\tHEAD\n' | seed remote_head
 printf 'f/ci.sync-conflict-20261122-191200-ABCDEF1' | seed copied_from
 printf 'ci (conflicted copy 2026-11-22)' | seed copied_from
+printf 'capability[]=authtype\ncapability[]=state\nprotocol=https\nhost=github.com:8443\npath=me/x.git\nusername=me\nwwwauth[]=Bearer realm=x\npassword_expiry_utc=4070908800\n---\ntoken' | seed git_credential
+printf 'protocol=https\r\nhost=localhost\r\npassword=a=b\nephemeral=1\nstate[]=vault.given=1\n\n---\n' | seed git_credential
+for url in https://o%40c@github.com:443/me/x.git?q=1 http://localhost/ github.com 'https://[::1]:8443' file:///home/me/.ssh/id; do
+	printf '%s' "$url" | seed place
+done
+for prompt in "Username for 'https://localhost:8443': " "Enter passphrase for key '/home/me/.ssh/id': " '[sudo] password for me: ' \
+	"me@host's password: " 'Are you sure you want to continue connecting (yes/no/[fingerprint])? '; do
+	printf '%s' "$prompt" | seed askpass
+done
+printf 'given\t1800000000\tgithub.com\t3\tabcd\tgithub/ci\nrefused\t1800000009\tgithub.com\t3\tabcd\tgithub/ci\n' | seed offers

@@ -23,8 +23,8 @@ const KIND_VARIABLE: &str = "SSH_ASKPASS_PROMPT";
 /// Arguments of `askpass`.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
-For GIT_ASKPASS, SSH_ASKPASS and SUDO_ASKPASS, which name a program without arguments: `vault plugins install askpass` makes
-vault-askpass, which is this command. The prompt says what is wanted, and an entry answers by its url:
+For GIT_ASKPASS, SSH_ASKPASS (with SSH_ASKPASS_REQUIRE=force) and SUDO_ASKPASS (sudo -A), which name a program without arguments:
+`vault plugins install askpass` makes vault-askpass, which is this command. The prompt says what is wanted, and an entry answers by its url:
 
   git          the address in the prompt, as for vault git-credential
   ssh          ssh://HOST and the entry's username
@@ -36,9 +36,7 @@ ends with a line on stderr and an exit code, so that the program goes on in its 
 
 Examples:
   vault plugins install askpass
-  GIT_ASKPASS=vault-askpass git fetch
-  SSH_ASKPASS=vault-askpass SSH_ASKPASS_REQUIRE=force ssh-add ~/.ssh/id_ed25519
-  SUDO_ASKPASS=$(command -v vault-askpass) sudo -A true")]
+  vault askpass \"Password for 'https://octocat@github.com': \"")]
 pub(crate) struct Args {
     /// What the program asks, in its words
     #[arg(value_name = "PROMPT", default_value = "")]

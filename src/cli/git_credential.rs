@@ -34,7 +34,7 @@ notes that the host has refused the entry, passes it over for ten minutes, and `
 Called by the name git-credential-vault it is the same command. `vault explain URL` shows which entry would answer.
 
 Examples:
-  git config --global credential.https://github.com.helper vault
+  vault plugins install git
   printf 'protocol=https\\nhost=github.com\\n\\n' | vault git-credential get")]
 pub(crate) struct Args {
     /// get, store, erase or capability; another one is passed over

@@ -30,8 +30,8 @@ answers for those alone that an entry is for; with --host it is the only helper 
 Examples:
   vault plugins install git
   vault plugins install git --host github.com
-  vault plugins git-https
-  vault plugins git-https --rewrite github.com --global
+  vault plugins git-https --dry-run
+  vault plugins git-https --rewrite github.com --global --yes
   vault plugins list
   vault plugins remove git")]
 pub(crate) struct Args {

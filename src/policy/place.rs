@@ -165,7 +165,7 @@ fn host_and_port(text: &str) -> Result<(String, Option<u16>), Wrong> {
             let is_odd =
                 |c: char| c.is_control() || c.is_whitespace() || "/\\@%?#[]:'\"<>".contains(c);
             let host = host.strip_suffix('.').unwrap_or(host);
-            if host.chars().any(is_odd) || host.starts_with('.') {
+            if host.chars().any(is_odd) || format!(".{host}.").contains("..") && !host.is_empty() {
                 return Err(Wrong::Host);
             }
             (host.to_ascii_lowercase(), port)
@@ -252,6 +252,8 @@ mod tests {
             ("https://github.com\\.evil.example", Wrong::Host),
             ("https://github.com evil", Wrong::Host),
             ("https://.github.com", Wrong::Host),
+            ("https://github.com..", Wrong::Host),
+            ("https://github..com", Wrong::Host),
             ("https://[::1", Wrong::Host),
             ("https://h/a/../b", Wrong::Path),
             ("https://h/a%0ab", Wrong::Path),
