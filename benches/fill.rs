@@ -19,7 +19,9 @@ use agevault::sys::fs;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let args: Vec<String> = std::env::args().collect();
-    let file = args.get(1).ok_or("usage: fill SECRET_FILE [--env] [--url]")?;
+    let file = args
+        .get(1)
+        .ok_or("usage: fill SECRET_FILE [--env] [--url]")?;
     let with_variables = args.iter().any(|arg| arg == "--env");
     let with_urls = args.iter().any(|arg| arg == "--url");
     let env = std::sync::Arc::new(Env::of_process());

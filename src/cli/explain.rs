@@ -41,7 +41,7 @@ Examples:
   vault explain --path https://github.com/me/repo
   vault explain --json https://octocat@github.com")]
 pub(crate) struct Args {
-    /// The place that a program asks for, such as https://github.com
+    /// The place that a program asks for: its address
     url: String,
     /// The program tells the path, too
     #[arg(long)]

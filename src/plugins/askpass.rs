@@ -56,10 +56,7 @@ impl Wanted {
         }
         let is_unnamed = ["passphrase", "password", "Password", "Passphrase"];
         let names = |word: &&str| prompt.trim_end_matches(':').ends_with(*word);
-        is_unnamed
-            .iter()
-            .any(|word| names(word))
-            .then_some(Self::Unnamed)
+        is_unnamed.iter().any(names).then_some(Self::Unnamed)
     }
 }
 

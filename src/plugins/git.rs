@@ -198,7 +198,7 @@ impl Description {
         let path = given(&self.path);
         let place = Place::of_parts(&protocol, &host, path.as_deref());
         Ok(Request {
-            place: place.map_err(|wrong| Malformed::NoPlace(wrong))?,
+            place: place.map_err(Malformed::NoPlace)?,
             knows_path: path.is_some(),
             username: self.username.clone(),
         })
@@ -413,7 +413,7 @@ mod tests {
             b"a\rb",
             b"a\0b",
             b"a\n",
-            &[b'x'; LINE_MAX_BYTES],
+            &vec![b'x'; LINE_MAX_BYTES],
         ] {
             assert_eq!(answered(request, None, secret), Err(Unsendable("password")));
         }

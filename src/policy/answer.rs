@@ -222,8 +222,11 @@ impl Request {
     }
 }
 
-/// The places an entry is for, each with the user that its address names; and whether it says so itself.
-fn places(header: &Header) -> Result<(Vec<(Place, Option<String>)>, bool), Misfit> {
+/// Places, each with the user that its address names.
+type Places = Vec<(Place, Option<String>)>;
+
+/// The places an entry is for; and whether it says so itself.
+fn places(header: &Header) -> Result<(Places, bool), Misfit> {
     if let Some(url) = &header.url {
         let place = Place::parse(url).map_err(|_| Misfit::BadUrl)?;
         return Ok((vec![place], true));

@@ -143,45 +143,40 @@ fn usual_port(protocol: &str) -> Option<u16> {
 
 /// `host`, `host:port`, `[::1]` or `[::1]:port`.
 fn host_and_port(text: &str) -> Result<(String, Option<u16>), Wrong> {
-    let (host, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        Some((inner, rest)) => {
-            let is_address = |c: char| c.is_ascii_hexdigit() || ":.".contains(c);
-            if inner.is_empty() || !inner.chars().all(is_address) {
-                return Err(Wrong::Host);
-            }
-            let port = match rest.strip_prefix(':') {
-                Some(port) => Some(port),
-                None if rest.is_empty() => None,
-                None => return Err(Wrong::Host),
-            };
-            (format!("[{}]", inner.to_ascii_lowercase()), port)
+    let address = text.strip_prefix('[').and_then(|rest| rest.split_once(']'));
+    let (host, port) = if let Some((inner, rest)) = address {
+        let is_odd = |c: char| !c.is_ascii_hexdigit() && !":.".contains(c);
+        if inner.is_empty()
+            || inner.chars().any(is_odd)
+            || !(rest.is_empty() || rest.starts_with(':'))
+        {
+            return Err(Wrong::Host);
         }
-        None => {
-            let (host, port) = match text.split_once(':') {
-                Some((host, port)) => (host, Some(port)),
-                None => (text, None),
-            };
-            // What a host may not have ends or hides one in some reader; letters beyond ASCII are compared as they are.
-            let is_odd =
-                |c: char| c.is_control() || c.is_whitespace() || "/\\@%?#[]:'\"<>".contains(c);
-            let host = host.strip_suffix('.').unwrap_or(host);
-            if host.chars().any(is_odd) || format!(".{host}.").contains("..") && !host.is_empty() {
-                return Err(Wrong::Host);
-            }
-            (host.to_ascii_lowercase(), port)
+        (format!("[{inner}]"), rest.strip_prefix(':'))
+    } else {
+        let (host, port) = match text.split_once(':') {
+            Some((host, port)) => (host, Some(port)),
+            None => (text, None),
+        };
+        let host = host.strip_suffix('.').unwrap_or(host);
+        // What a host may not have ends or hides one in some reader; letters beyond ASCII are compared as they are.
+        let is_odd = |c: char| c.is_control() || c.is_whitespace() || "/\\@%?#[]:'\"<>".contains(c);
+        let has_gap = !host.is_empty() && host.split('.').any(str::is_empty);
+        if has_gap || host.chars().any(is_odd) {
+            return Err(Wrong::Host);
         }
+        (host.to_owned(), port)
     };
-    let digits = |text: &&str| text.bytes().all(|byte| byte.is_ascii_digit());
-    let port = match port {
-        None | Some("") => None,
-        Some(text) => Some(
-            Some(text)
-                .filter(digits)
-                .and_then(|text| text.parse().ok())
-                .ok_or(Wrong::Port)?,
-        ),
+    let number = |text: &str| {
+        let is_digits = text.bytes().all(|byte| byte.is_ascii_digit());
+        let number = is_digits.then(|| text.parse().ok()).flatten();
+        number.ok_or(Wrong::Port)
     };
-    Ok((host, port))
+    let port = port
+        .filter(|port| !port.is_empty())
+        .map(number)
+        .transpose()?;
+    Ok((host.to_ascii_lowercase(), port))
 }
 
 /// A text with its percent escapes resolved; `None` if one is broken, or there is a control character or what is no UTF-8 then.

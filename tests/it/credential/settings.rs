@@ -9,10 +9,18 @@ fn git(world: &World, args: &[&str]) -> String {
     world.program(tool("git"), args).run().ok().text()
 }
 
+fn install(world: &World, flags: &[&str]) {
+    world
+        .vault(&[&["plugins", "install", "git"], flags].concat())
+        .run()
+        .ok();
+}
+
 #[test]
 fn installing_is_taken_back_whole() {
     let world = World::new();
-    let before = std::fs::read(world.home().join(".gitconfig")).unwrap();
+    let settings = || std::fs::read_to_string(world.home().join(".gitconfig")).unwrap();
+    let before = settings();
     let shown = world
         .vault(&["plugins", "install", "git", "-n"])
         .run()
@@ -22,53 +30,9 @@ fn installing_is_taken_back_whole() {
         shown.contains("git-credential\"") && shown.contains("include.path"),
         "{shown}"
     );
-    assert_eq!(
-        std::fs::read(world.home().join(".gitconfig")).unwrap(),
-        before
-    );
-    world
-        .vault(&["plugins", "install", "git", "--host", "github.com"])
-        .run()
-        .ok();
-    world
-        .vault(&["plugins", "install", "git", "--host", "h:8443", "--paths"])
-        .run()
-        .ok();
-    world
-        .vault(&["plugins", "install", "git", "--host", "h:8443"])
-        .run()
-        .ok();
-    let listed = world.vault(&["plugins", "list"]).run().ok().text();
-    assert!(
-        listed.starts_with("git\tglobal\thttps://github.com https://h:8443\t"),
-        "{listed}"
-    );
-    let helpers = git(&world, &["config", "--get-all", "include.path"]);
-    assert_eq!(helpers.lines().count(), 1);
-    // For that host it is the only helper; for others it is none.
-    git(
-        &world,
-        &[
-            "config",
-            "--global",
-            "credential.helper",
-            "!echo password=other; true",
-        ],
-    );
-    let of = |url: &str| {
-        let run = world.program(
-            tool("git"),
-            &["config", "--get-urlmatch", "credential.helper", url],
-        );
-        run.run().text()
-    };
-    assert!(of("https://github.com/me/x").contains("git-credential"));
-    assert!(!of("https://github.com.evil.example/me/x").contains("git-credential"));
-    git(
-        &world,
-        &["config", "--global", "--unset", "credential.helper"],
-    );
-    world.vault(&["plugins", "install", "git"]).run().ok();
+    assert_eq!(settings(), before);
+    install(&world, &["--host", "github.com"]);
+    install(&world, &[]);
     let json = world
         .vault(&["plugins", "list", "--json"])
         .run()
@@ -80,8 +44,7 @@ fn installing_is_taken_back_whole() {
         .run()
         .ok()
         .says("no longer");
-    let left = std::fs::read_to_string(world.home().join(".gitconfig")).unwrap();
-    assert_eq!(left.trim(), String::from_utf8(before).unwrap().trim());
+    assert_eq!(settings().trim(), before.trim());
     assert!(
         !world
             .home()
@@ -99,11 +62,39 @@ fn installing_is_taken_back_whole() {
         .ok()
         .says("nothing is installed");
     for wrong in ["https://me@github.com", "github.com/me", "", "a b"] {
-        world
-            .vault(&["plugins", "install", "git", "--host", wrong])
-            .run()
-            .fails_with(2);
+        let args = ["plugins", "install", "git", "--host", wrong];
+        world.vault(&args).run().fails_with(2);
     }
+}
+
+#[test]
+fn for_its_hosts_it_is_the_only_helper_and_for_others_none() {
+    let world = World::new();
+    install(&world, &["--host", "github.com"]);
+    install(&world, &["--host", "h:8443", "--paths"]);
+    install(&world, &["--host", "h:8443"]);
+    let listed = world.vault(&["plugins", "list"]).run().ok().text();
+    assert!(
+        listed.starts_with("git\tglobal\thttps://github.com https://h:8443\t"),
+        "{listed}"
+    );
+    let included = git(&world, &["config", "--get-all", "include.path"]);
+    assert_eq!(included.lines().count(), 1);
+    git(
+        &world,
+        &[
+            "config",
+            "--global",
+            "credential.helper",
+            "!echo password=other; true",
+        ],
+    );
+    let of = |url: &str| {
+        let args = ["config", "--get-urlmatch", "credential.helper", url];
+        world.program(tool("git"), &args).run().text()
+    };
+    assert!(of("https://github.com/me/x").contains("git-credential"));
+    assert!(!of("https://github.com.evil.example/me/x").contains("git-credential"));
 }
 
 #[test]
