@@ -113,18 +113,20 @@ fn store(cx: &mut Context) -> Result<(), Failure> {
     let opened = cx.open(None)?;
     let mut offers = Offers::load(opened.store.state.path())?;
     let ours = offers.accept(cx.env.now, &request.place.authority(), secret.as_line());
-    if ours?.is_some() || told.is_ours || told.is_ephemeral {
+    let is_known = ours?.is_some() || told.is_ours || told.is_ephemeral;
+    if is_known || !keep::is_wanted(cx)? {
         return Ok(());
     }
     match told.pair() {
         Some((username, password)) => {
             let new = keep::New {
-                place: &request.place,
-                username,
+                folder: "git",
+                kind: "password",
+                username: Some(username),
                 secret: password,
                 expires: told.expires,
             };
-            keep::keep(cx, &opened, &request, &new)
+            keep::keep(cx, &opened, &request, &new).map(drop)
         }
         None => Ok(()),
     }

@@ -14,21 +14,31 @@ use crate::policy::answer::Request;
 use crate::policy::place::Place;
 use crate::secret::Secret;
 
-/// The folder of such entries.
-const FOLDER: &str = "git";
 /// How many names are tried.
 const NAMES_MAX: usize = 100;
 
 /// What is to be kept.
 pub(super) struct New<'n> {
-    /// Where it is used.
-    pub place: &'n Place,
-    /// By whom.
-    pub username: &'n str,
+    /// The folder for such entries: the program's name.
+    pub folder: &'static str,
+    /// What kind of entry it becomes.
+    pub kind: &'static str,
+    /// By whom it is used, where somebody is named.
+    pub username: Option<&'n str>,
     /// The password.
     pub secret: &'n Secret,
     /// Until when.
     pub expires: Option<Timestamp>,
+}
+
+/// What has become of it.
+pub(super) enum Kept {
+    /// It is an entry now.
+    New,
+    /// An entry answers for this place and user already.
+    Known(String),
+    /// Nobody wants it.
+    Unwanted,
 }
 
 /// Keeps it, if that is wanted and nothing is there that answers for this user.
@@ -37,10 +47,10 @@ pub(super) fn keep(
     opened: &Opened,
     request: &Request,
     new: &New<'_>,
-) -> Result<(), Failure> {
+) -> Result<Kept, Failure> {
     let wish = Config::load(&cx.env)?.on_store.unwrap_or_default();
-    if wish == OnStore::Ignore || new.expires.is_some_and(|expires| expires <= cx.env.now) {
-        return Ok(());
+    if new.expires.is_some_and(|expires| expires <= cx.env.now) {
+        return Ok(Kept::Unwanted);
     }
     cx.learn_providers()?;
     let with = Circumstances {
@@ -49,7 +59,7 @@ pub(super) fn keep(
     };
     let is_same = |header: &Header| {
         let user = request.username(header);
-        request.is_near(header, with) && user.as_deref() == Some(new.username)
+        request.is_near(header, with) && (new.username.is_none() || user.as_deref() == new.username)
     };
     let mut catalogue = opened.store.catalogue_of(is_same)?;
     let known = |headers: &[Header]| {
@@ -58,35 +68,70 @@ pub(super) fn keep(
             .find(|one| is_same(one))
             .map(|one| one.name.clone())
     };
-    if known(&catalogue.known).is_some() {
-        return Ok(());
+    if let Some(name) = known(&catalogue.known) {
+        return Ok(Kept::Known(name));
     }
+    let host = request.place.authority();
+    let who = new.username.map(|user| format!(" of {user}"));
     let question = format!(
-        "Keep the password of {} at {} in the vault?",
-        new.username,
-        new.place.authority()
+        "Keep the password{} at {host} in the vault?",
+        who.unwrap_or_default()
     );
-    if wish == OnStore::Ask && cx.confirm(&question)? != Some(true) {
-        return Ok(());
+    let is_wanted = match wish {
+        OnStore::Ignore => false,
+        OnStore::Ask => cx.confirm(&question)? == Some(true),
+        OnStore::Add => true,
+    };
+    if !is_wanted {
+        return Ok(Kept::Unwanted);
     }
     let keys = cx.unlock(opened)?;
     opened.store.refresh(&keys, &mut catalogue)?;
-    if known(&catalogue.known).is_some() {
-        return Ok(());
+    if let Some(name) = known(&catalogue.known) {
+        return Ok(Kept::Known(name));
     }
     let mut writer = cx.writer(&opened.store, &keys)?;
-    let name = free_name(opened, new)?;
+    let name = free_name(opened, &request.place, new)?;
     let header = Header {
-        kind: Some("password".to_owned()),
-        username: Some(new.username.to_owned()),
-        url: Some(address(new.place)),
+        kind: Some(new.kind.to_owned()),
+        username: new.username.map(str::to_owned),
+        url: Some(address(&request.place)),
         expires: new.expires,
         ..Header::new(&name, cx.env.now)
     };
     writer.put(&name, header, &Secret::copy_of(new.secret.as_line()))?;
     writer.commit(&format!("add {name}"))?;
-    cx.ui.say(&format!("kept the password as \"{name}\""));
-    Ok(())
+    cx.ui.say(&format!("kept the {} as \"{name}\"", new.kind));
+    Ok(Kept::New)
+}
+
+/// Whether anything may be kept.
+pub(super) fn is_wanted(cx: &Context) -> Result<bool, Failure> {
+    Ok(Config::load(&cx.env)?.on_store.unwrap_or_default() != OnStore::Ignore)
+}
+
+/// What is there already is as good, if it is the same secret.
+pub(super) fn check_same(
+    cx: &Context,
+    opened: &Opened,
+    name: &str,
+    secret: &Secret,
+) -> Result<(), Failure> {
+    let keys = cx.unlock(opened)?;
+    let entry = opened.store.entry(&keys, &Name::parse(name)?)?;
+    if entry.secret.as_line() == secret.as_line() {
+        return Ok(());
+    }
+    let failure = Failure::failed(format!(
+        "\"{name}\" holds another secret, and is not overwritten"
+    ));
+    Err(failure.hint(format!("replace it with: vault add -f {name}")))
+}
+
+/// The failure where a program was told to keep a secret, and nobody wants that.
+pub(super) fn unwanted() -> Failure {
+    Failure::failed("vault does not keep it")
+        .hint("have it kept with: vault config set on-store add")
 }
 
 /// The place as an address that is read as the same.
@@ -107,12 +152,12 @@ fn address(place: &Place) -> String {
 }
 
 /// A name that no entry has: host, path and user, with a number where that is taken.
-fn free_name(opened: &Opened, new: &New<'_>) -> Result<Name, Failure> {
-    let parts = std::iter::once(new.place.authority())
-        .chain(new.place.path.iter().cloned())
-        .chain([new.username.to_owned()]);
+fn free_name(opened: &Opened, place: &Place, new: &New<'_>) -> Result<Name, Failure> {
+    let parts = std::iter::once(place.authority())
+        .chain(place.path.iter().cloned())
+        .chain(new.username.map(str::to_owned));
     let parts: Vec<String> = parts.map(|part| component(&part)).collect();
-    let base = format!("{FOLDER}/{}", parts.join("/"));
+    let base = format!("{}/{}", new.folder, parts.join("/"));
     for count in 1..NAMES_MAX {
         let text = if count == 1 {
             base.clone()

@@ -9,6 +9,7 @@ mod allow;
 mod answer;
 mod asking;
 mod askpass;
+mod cargo_credential;
 mod clipboard;
 mod clipboard_hold;
 mod clone;
@@ -18,6 +19,7 @@ mod config;
 mod context;
 mod edit;
 mod demo;
+mod docker_credential;
 mod doctor;
 mod env;
 mod exec;
@@ -165,6 +167,16 @@ const VERBS: &[Verb] = &[
         "git-credential",
         &[],
         "Answer git, as its credential helper",
+    ),
+    verb::<docker_credential::Args>(
+        "docker-credential",
+        &[],
+        "Answer docker, podman and skopeo, as their credential helper",
+    ),
+    verb::<cargo_credential::Args>(
+        "cargo-credential",
+        &[],
+        "Answer cargo, as its credential provider",
     ),
     verb::<askpass::Args>("askpass", &[], "Answer the prompts of git, ssh and sudo"),
     verb::<unlock::Args>("unlock", &[], "Unlock once, and keep the keys for a while"),

@@ -1,8 +1,12 @@
 //! `vault plugins`: lets other programs get tokens from here, and takes that back.
 
+mod cargo;
+mod docker;
 mod https;
 mod link;
 mod registration;
+
+use std::path::Path;
 
 use serde_json::Value;
 use serde_json::json;
@@ -22,7 +26,9 @@ use registration::Scope;
 repository's (--local). What it writes is shown. Without --host vault is asked for every host, after the helpers that are set already, and
 answers for those alone that an entry is for; with --host it is the only helper for that host.
 
-`install askpass` makes the link vault-askpass, for GIT_ASKPASS, SSH_ASKPASS and SUDO_ASKPASS.
+`install askpass` makes the link vault-askpass, for GIT_ASKPASS, SSH_ASKPASS and SUDO_ASKPASS. `install docker` makes docker-credential-vault
+and puts each --host into docker's config.json; podman and skopeo read that, too. `install cargo` makes cargo-credential-vault and adds it to
+the providers in cargo's config.toml. The links are made in ~/.local/bin.
 
 `git-https` turns the ssh remotes of the repository in this folder into https ones, for which tokens are used; --back undoes that. With
 --rewrite HOST the remotes stay, and git is told to use https in place of ssh for that host. It shows what it would do, and asks.
@@ -84,6 +90,22 @@ enum Plugin {
     Git,
     /// the link vault-askpass
     Askpass,
+    /// docker, podman and skopeo
+    Docker,
+    /// cargo
+    Cargo,
+}
+
+impl Plugin {
+    /// The name on the path by which it calls this program, where it needs one.
+    const fn link(self) -> Option<&'static str> {
+        match self {
+            Self::Git => None,
+            Self::Askpass => Some("vault-askpass"),
+            Self::Docker => Some("docker-credential-vault"),
+            Self::Cargo => Some("cargo-credential-vault"),
+        }
+    }
 }
 
 /// Whose configuration is meant.
@@ -112,30 +134,52 @@ impl Run for Args {
     fn run(self, cx: &mut Context) -> Outcome {
         match self.action {
             Action::Install {
-                plugin: Plugin::Git,
+                plugin,
                 hosts,
                 scope,
                 paths,
                 dry_run,
-            } => registration::install(cx, scope.or(Scope::Global), &hosts, paths, dry_run)?,
-            Action::Install {
-                plugin: Plugin::Askpass,
-                dry_run,
-                ..
-            } => link::install(cx, dry_run)?,
+            } => {
+                let link = plugin.link().map(|name| link::install(cx, name, dry_run));
+                let link = link.transpose()?;
+                match (plugin, link) {
+                    (Plugin::Askpass, Some(path)) => name_askpass(cx, &path)?,
+                    (Plugin::Docker, _) => docker::install(cx, &hosts, dry_run)?,
+                    (Plugin::Cargo, _) => cargo::install(cx, dry_run)?,
+                    _ => registration::install(
+                        cx,
+                        scope.or(Scope::Global),
+                        &hosts,
+                        (paths, dry_run),
+                    )?,
+                }
+            }
             Action::List { json } => list(cx, json)?,
-            Action::Remove {
-                plugin: Plugin::Git,
-                scope,
-            } => registration::remove(cx, scope.or(Scope::Global))?,
-            Action::Remove {
-                plugin: Plugin::Askpass,
-                ..
-            } => link::remove(cx)?,
+            Action::Remove { plugin, scope } => {
+                match plugin {
+                    Plugin::Git => registration::remove(cx, scope.or(Scope::Global))?,
+                    Plugin::Docker => docker::remove(cx)?,
+                    Plugin::Cargo => cargo::remove(cx)?,
+                    Plugin::Askpass => {}
+                }
+                if let Some(name) = plugin.link() {
+                    link::remove(cx, name)?;
+                }
+            }
             Action::GitHttps(args) => https::run(cx, &args)?,
         }
         Ok(0)
     }
+}
+
+/// Says how programs are told to use the link.
+fn name_askpass(cx: &mut Context, path: &Path) -> Result<(), Failure> {
+    cx.ui.finish()?;
+    cx.ui.say(&format!(
+        "now name it: export GIT_ASKPASS={0} SSH_ASKPASS={0} SUDO_ASKPASS={0}",
+        path.display()
+    ));
+    Ok(())
 }
 
 /// What is installed: each with where and for what.
@@ -145,7 +189,7 @@ fn list(cx: &mut Context, as_json: bool) -> Result<(), Failure> {
         let Ok(registration) = Registration::of(cx, scope) else {
             continue;
         };
-        if registration.is_included(cx)? {
+        if registration.is_included()? {
             let hosts = registration.hosts();
             let hosts = if hosts.is_empty() {
                 "every host".to_owned()
@@ -160,13 +204,15 @@ fn list(cx: &mut Context, as_json: bool) -> Result<(), Failure> {
             ));
         }
     }
-    if let Some(path) = link::found(cx) {
-        rows.push((
-            "askpass",
-            "global",
-            "prompts".to_owned(),
-            path.display().to_string(),
-        ));
+    let others = [
+        (Plugin::Askpass, "askpass", "prompts".to_owned()),
+        (Plugin::Docker, "docker", docker::hosts(cx)?.join(" ")),
+        (Plugin::Cargo, "cargo", "every registry".to_owned()),
+    ];
+    for (plugin, name, what) in others {
+        if let Some(path) = plugin.link().and_then(|link| link::found(cx, link)) {
+            rows.push((name, "global", what, path.display().to_string()));
+        }
     }
     if as_json {
         let row = |(plugin, scope, what, path): &(&str, &str, String, String)| json!({ "plugin": plugin, "scope": scope, "for": what, "path": path });

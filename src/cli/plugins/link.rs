@@ -8,8 +8,6 @@ use crate::cli::failure::Failure;
 use crate::sys::fs;
 use crate::sys::process;
 
-/// The name for programs that ask by a prompt.
-const ASKPASS: &str = "vault-askpass";
 /// Where a user's own programs are, below the home.
 const FOLDER: &str = ".local/bin";
 
@@ -27,55 +25,49 @@ pub(super) fn own_path(cx: &Context) -> Result<PathBuf, Failure> {
     Ok(found.unwrap_or(running))
 }
 
-fn place(cx: &Context) -> Result<PathBuf, Failure> {
+fn place(cx: &Context, name: &str) -> Result<PathBuf, Failure> {
     let home = cx.env.places.home.as_ref();
     let home = home.ok_or_else(|| Failure::failed("there is no home directory"))?;
-    Ok(home.join(FOLDER).join(ASKPASS))
+    Ok(home.join(FOLDER).join(name))
 }
 
 /// The link, if it is ours.
-pub(super) fn found(cx: &Context) -> Option<PathBuf> {
-    let path = place(cx).ok()?;
+pub(super) fn found(cx: &Context, name: &str) -> Option<PathBuf> {
+    let path = place(cx, name).ok()?;
     fs::link_target(&path)?;
     let own = fs::canonical(&process::own_path().ok()?);
     (fs::canonical(&path) == own).then_some(path)
 }
 
-/// Makes the link.
-pub(super) fn install(cx: &mut Context, dry_run: bool) -> Result<(), Failure> {
-    let (path, own) = (place(cx)?, own_path(cx)?);
+/// Makes the link; where it is.
+pub(super) fn install(cx: &mut Context, name: &str, dry_run: bool) -> Result<PathBuf, Failure> {
+    let (path, own) = (place(cx, name)?, own_path(cx)?);
     cx.ui
         .line(&format!("{} -> {}", path.display(), own.display()));
     if dry_run {
-        return Ok(());
+        return Ok(path);
     }
-    if found(cx).is_none() {
+    if found(cx, name).is_none() {
         if fs::kind(&path).is_some() || fs::link_target(&path).is_some() {
-            return Err(Failure::failed(format!(
-                "{} is something else, and stays",
-                path.display()
-            )));
+            let text = format!("{} is something else, and stays", path.display());
+            return Err(Failure::failed(text));
         }
         fs::make_link(&path, &own)?;
     }
     let folder = path.parent().unwrap_or(Path::new("/"));
     let paths = cx.env.var_os("PATH").unwrap_or_default();
     if !std::env::split_paths(paths).any(|one| one == folder) {
-        cx.ui.say(&format!(
-            "{} is not in PATH: name the whole path",
+        cx.ui.warn(&format!(
+            "{} is not in PATH, add it there",
             folder.display()
         ));
     }
-    cx.ui.say(&format!(
-        "now name it: export GIT_ASKPASS={0} SSH_ASKPASS={0} SUDO_ASKPASS={0}",
-        path.display()
-    ));
-    Ok(())
+    Ok(path)
 }
 
 /// Takes the link away.
-pub(super) fn remove(cx: &mut Context) -> Result<(), Failure> {
-    match found(cx) {
+pub(super) fn remove(cx: &mut Context, name: &str) -> Result<(), Failure> {
+    match found(cx, name) {
         Some(path) => {
             fs::remove(&path)?;
             cx.ui.say(&format!("removed {}", path.display()));

@@ -92,7 +92,7 @@ impl Registration {
     }
 
     /// Whether git includes it.
-    pub(super) fn is_included(&self, _cx: &Context) -> Result<bool, Failure> {
+    pub(super) fn is_included(&self) -> Result<bool, Failure> {
         let set = self.config(&["--get-all", INCLUDE])?.unwrap_or_default();
         Ok(set.lines().any(|line| line == self.include))
     }
@@ -115,13 +115,12 @@ impl Registration {
     }
 }
 
-/// Writes the settings, and has them included.
+/// Writes the settings, with or without paths, and has them included; or only shows that.
 pub(super) fn install(
     cx: &mut Context,
     scope: Scope,
     hosts: &[String],
-    paths: bool,
-    dry_run: bool,
+    (paths, dry_run): (bool, bool),
 ) -> Result<(), Failure> {
     let old = Registration::of(cx, scope)?;
     let mut places: Vec<String> = hosts
@@ -141,7 +140,7 @@ pub(super) fn install(
     for line in text.lines() {
         cx.ui.line(&format!("    {line}"));
     }
-    let is_included = old.is_included(cx)?;
+    let is_included = old.is_included()?;
     if !is_included {
         cx.ui.line(&format!(
             "git config {} --add {INCLUDE} {}",
@@ -149,6 +148,7 @@ pub(super) fn install(
             old.include
         ));
     }
+    cx.ui.finish()?;
     if dry_run {
         return Ok(());
     }
@@ -165,7 +165,7 @@ pub(super) fn install(
 /// Takes the settings away, and the line that includes them.
 pub(super) fn remove(cx: &mut Context, scope: Scope) -> Result<(), Failure> {
     let old = Registration::of(cx, scope)?;
-    let is_included = old.is_included(cx)?;
+    let is_included = old.is_included()?;
     if is_included {
         // git takes the value for a pattern: the one value, from its beginning to its end.
         let pattern = format!("^{}$", escaped(&old.include));
