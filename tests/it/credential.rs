@@ -2,6 +2,7 @@
 
 mod attacks;
 mod protocol;
+mod registry;
 mod server;
 mod settings;
 mod web;
