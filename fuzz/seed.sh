@@ -82,3 +82,6 @@ for prompt in "Username for 'https://localhost:8443': " "Enter passphrase for ke
 	printf '%s' "$prompt" | seed askpass
 done
 printf 'given\t1800000000\tgithub.com\t3\tabcd\tgithub/ci\nrefused\t1800000009\tgithub.com\t3\tabcd\tgithub/ci\n' | seed offers
+printf '{"ServerURL":"127.0.0.1:5055","Username":"me","Secret":"a\\"b"}' | seed docker_credential
+printf 'https://registry.example/v1/' | seed docker_credential
+printf '{"v":1,"registry":{"index-url":"sparse+http://127.0.0.1:9001/idx/","name":"loc","headers":[]},"kind":"login","token":"tok","login-url":"https://h/me","args":[]}' | seed cargo_credential

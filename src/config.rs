@@ -134,7 +134,7 @@ pub const SETTINGS: [Setting; 10] = [
     },
     Setting {
         key: "on-store",
-        help: "what becomes of a new password that git wants to be kept: ignore, ask or add",
+        help: "what becomes of a new password that git or another program wants to be kept: ignore, ask or add",
         default: "ignore",
         values: Values::OneOf(&["ignore", "ask", "add"]),
     },

@@ -43,6 +43,10 @@ pub const ENVIRONMENT: &[Term] = &[
         "If it is 0, nobody is asked by vault git-credential, as by git itself.",
     ),
     (
+        "DOCKER_CONFIG, CARGO_HOME",
+        "Where docker's and cargo's configuration is, for vault plugins.",
+    ),
+    (
         "VISUAL, EDITOR",
         "The editor, for the command that opens one.",
     ),
