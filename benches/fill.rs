@@ -1,6 +1,7 @@
-//! `fill SECRET_FILE [--env] < NAMES`: puts one secret under many names into the store that is meant, in one change.
+//! `fill SECRET_FILE [--env] [--url] < NAMES`: puts one secret under many names into the store that is meant, in one change.
 //!
-//! For benchmarks only: the program's own way in is one entry at a time. With `--env` each entry gets a variable.
+//! For benchmarks only: the program's own way in is one entry at a time. With `--env` each entry gets a variable, with
+//! `--url` a host of its own and a user.
 
 use std::error::Error;
 use std::io::BufRead;
@@ -18,8 +19,11 @@ use agevault::sys::fs;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let args: Vec<String> = std::env::args().collect();
-    let file = args.get(1).ok_or("usage: fill SECRET_FILE [--env]")?;
+    let file = args
+        .get(1)
+        .ok_or("usage: fill SECRET_FILE [--env] [--url]")?;
     let with_variables = args.iter().any(|arg| arg == "--env");
+    let with_urls = args.iter().any(|arg| arg == "--url");
     let env = std::sync::Arc::new(Env::of_process());
     let usual = env.places.data.join("store");
     let path = env
@@ -43,6 +47,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         if with_variables {
             header.env = Some(format!("TOKEN_{:05}", number + 1));
             header.profiles = vec!["default".to_owned()];
+        }
+        if with_urls {
+            header.url = Some(format!("https://host{:05}.example", number + 1));
+            header.username = Some("bench".to_owned());
         }
         entries.push((name, header, Secret::copy_of(secret.expose())));
     }

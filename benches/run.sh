@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Measure vault against its floors, in one run, as ratios:   benches/run.sh
-# Needs valgrind, hyperfine, python3, git and ssh-keygen. Prints a table; exits 1 if a ratio is over its target.
+# Needs valgrind, hyperfine, python3, git, ssh-keygen, and pass-git-helper with pass and gpg. Prints a table; exits 1 if a ratio is over its target.
 set -eu
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(dirname "$here")
@@ -41,7 +41,7 @@ instructions() { # instructions COMMAND... : user-space instructions of one run
 median() { # median PREPARE COMMAND... : medians in ms, interleaved by hyperfine in one call
   local prepare=$1
   shift
-  hyperfine -N --style none --warmup 3 --runs "$runs" --prepare "$prepare" --export-json "$work/times.json" "$@" >/dev/null
+  hyperfine -N --input "${input:-null}" --style none --warmup 3 --runs "$runs" --prepare "$prepare" --export-json "$work/times.json" "$@" >/dev/null
   python3 -c 'import json,sys
 for r in json.load(open(sys.argv[1]))["results"]: print(r["median"] * 1000)' "$work/times.json"
 }
@@ -93,6 +93,9 @@ export AGEVAULT_STORE=$work/plain
 mapfile -t t < <(median true "vault ls --flat" "find $work/plain -name *.age" "vault find --expiring 30d")
 row "ls --flat, $many entries; floor: find" "${t[0]}" "${t[1]}" ms 2
 row "find --expiring 30d, $many entries; floor: ls --flat" "${t[2]}" "${t[0]}" ms 2
+
+"$here/git.sh" >"$work/git-rows"
+while IFS='|' read -r what ours floor target; do row "$what" "$ours" "$floor" ms "$target"; done <"$work/git-rows"
 
 add() { printf '#!/bin/sh\nexec vault --store %s add new/entry <%s\n' "$1" "$work/secret" >"$work/$2" && chmod 700 "$work/$2"; }
 add "$work/git" add-git

@@ -77,3 +77,16 @@ printf 'ci (conflicted copy 2026-11-22)' | seed copied_from
 printf 'user = {{agevault://github/ci#username:-none}}\ntoken=agevault://github/ci.\n{{agevault://}}\n---\nuser = me\ntoken=<1 github/ci>, more\n' | seed template
 printf '.config/gh/hosts.yml' | seed dotfile_target
 printf -- '-a/b:c/.NUL/x.age' | seed dotfile_target
+printf 'capability[]=authtype\ncapability[]=state\nprotocol=https\nhost=github.com:8443\npath=me/x.git\nusername=me\nwwwauth[]=Bearer realm=x\npassword_expiry_utc=4070908800\n---\ntoken' | seed git_credential
+printf 'protocol=https\r\nhost=localhost\r\npassword=a=b\nephemeral=1\nstate[]=vault.given=1\n\n---\n' | seed git_credential
+for url in https://o%40c@github.com:443/me/x.git?q=1 http://localhost/ github.com 'https://[::1]:8443' file:///home/me/.ssh/id; do
+	printf '%s' "$url" | seed place
+done
+for prompt in "Username for 'https://localhost:8443': " "Enter passphrase for key '/home/me/.ssh/id': " '[sudo] password for me: ' \
+	"me@host's password: " 'Are you sure you want to continue connecting (yes/no/[fingerprint])? '; do
+	printf '%s' "$prompt" | seed askpass
+done
+printf 'given\t1800000000\tgithub.com\t3\tabcd\tgithub/ci\nrefused\t1800000009\tgithub.com\t3\tabcd\tgithub/ci\n' | seed offers
+printf '{"ServerURL":"127.0.0.1:5055","Username":"me","Secret":"a\\"b"}' | seed docker_credential
+printf 'https://registry.example/v1/' | seed docker_credential
+printf '{"v":1,"registry":{"index-url":"sparse+http://127.0.0.1:9001/idx/","name":"loc","headers":[]},"kind":"login","token":"tok","login-url":"https://h/me","args":[]}' | seed cargo_credential

@@ -33,9 +33,24 @@ pub struct Config {
     pub plugin_seconds: Option<u64>,
     /// The program that asks for passphrases and consent.
     pub pinentry: Option<String>,
+    /// What becomes of a password that another program wants to be kept.
+    pub on_store: Option<OnStore>,
     /// The stores known by a name.
     #[serde(default)]
     pub stores: BTreeMap<String, Named>,
+}
+
+/// What becomes of a password that another program, such as git, wants to be kept.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnStore {
+    /// It is not kept.
+    #[default]
+    Ignore,
+    /// A person is asked.
+    Ask,
+    /// It becomes an entry, if there is none.
+    Add,
 }
 
 /// A store known by a name.
@@ -69,10 +84,12 @@ pub enum Values {
     Path,
     /// A whole number from the first to the second.
     Number(i64, i64),
+    /// One of these words.
+    OneOf(&'static [&'static str]),
 }
 
 /// All settings.
-pub const SETTINGS: [Setting; 9] = [
+pub const SETTINGS: [Setting; 10] = [
     Setting {
         key: "default-store",
         help: "the store that is meant when none is named",
@@ -114,6 +131,12 @@ pub const SETTINGS: [Setting; 9] = [
         help: "the program that asks for passphrases and consent, such as pinentry-curses",
         default: "none, the terminal asks",
         values: Values::Text,
+    },
+    Setting {
+        key: "on-store",
+        help: "what becomes of a new password that git or another program wants to be kept: ignore, ask or add",
+        default: "ignore",
+        values: Values::OneOf(&["ignore", "ask", "add"]),
     },
     Setting {
         key: "stores.*.path",
@@ -185,6 +208,25 @@ impl Config {
     }
 }
 
+/// The user's own files about providers, each with its path, in the order of their names.
+pub fn providers(env: &Env) -> Result<Vec<(PathBuf, String)>, Error> {
+    let folder = env.places.config.join("providers");
+    let dir = match fs::Dir::open(&folder) {
+        Ok(dir) => dir,
+        Err(error) if error.source.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error.into()),
+    };
+    let mut names = dir.names(Path::new(""))?;
+    names.sort_unstable_by(|one, other| one.0.cmp(&other.0));
+    let files = names.into_iter().map(|(name, _)| folder.join(name));
+    let files = files.filter(|path| path.extension().is_some_and(|ending| ending == "toml"));
+    let read = |path: PathBuf| {
+        let text = text(&path)?.unwrap_or_default();
+        Ok((path, text))
+    };
+    files.map(read).collect()
+}
+
 /// The values of the file by dotted key, sorted.
 pub fn list(env: &Env) -> Result<Vec<(String, String)>, Error> {
     let path = path(env);
@@ -243,6 +285,8 @@ impl Setting {
         match self.values {
             _ if text.is_empty() => Err(takes("a value that is not empty".to_owned())),
             Values::Text => Ok(text.into()),
+            Values::OneOf(words) if words.contains(&text) => Ok(text.into()),
+            Values::OneOf(words) => Err(takes(format!("one of {}", words.join(", ")))),
             Values::Path if text.starts_with("~/") => Ok(text.into()),
             Values::Path => {
                 let path = env.absolute(Path::new(text));

@@ -18,6 +18,7 @@ pub mod policy;
 pub mod session;
 pub mod exec;
 pub mod dotfiles;
+pub mod plugins;
 pub mod cli;
 
 use std::ffi::OsString;

@@ -8,12 +8,14 @@ use crate::cli::failure::Failure;
 use crate::cli::failure::NO_ENTRY;
 use crate::cli::failure::REFUSED;
 use crate::cli::ui::Ui;
+use crate::config;
 use crate::config::Config;
 use crate::format::Name;
 use crate::format::keys::KeyFile;
 use crate::git::Repo;
 use crate::git::run::Author;
 use crate::git::run::Git;
+use crate::policy::scope::Provider;
 use crate::session;
 use crate::session::Source;
 use crate::store::Store;
@@ -21,6 +23,7 @@ use crate::store::Writer;
 use crate::store::keeper::Keeper;
 use crate::store::state::Sight;
 use crate::sys::Env;
+use crate::sys::NON_INTERACTIVE;
 use crate::sys::mem::OriginalLimits;
 use crate::sys::tty::Terminal;
 
@@ -215,6 +218,27 @@ impl Context {
         let author = || self.author(store);
         let on_wait = || self.ui.say("waiting for another vault to finish writing");
         Ok(store.writer(keeper, self.env.now, author, on_wait)?)
+    }
+
+    /// The store that the command line or the environment names, as it stands there.
+    pub(super) fn named_store(&self) -> Option<&str> {
+        self.store.as_deref().or(self.env.var(STORE_VARIABLE))
+    }
+
+    /// Reads what this user knows of providers, before anything is asked about one.
+    pub(super) fn learn_providers(&self) -> Result<(), Failure> {
+        let (paths, texts): (Vec<_>, Vec<_>) = config::providers(&self.env)?.into_iter().unzip();
+        Provider::learn(&texts).map_err(|(at, why)| {
+            let path = paths.get(at).map(|path| path.display().to_string());
+            Failure::failed(format!("{} is wrong: {why}", path.unwrap_or_default()))
+        })
+    }
+
+    /// Nobody is to be asked from here on, in any way.
+    pub(super) fn ask_nobody(&mut self) {
+        let mut env = Env::clone(&self.env);
+        env.vars.push((NON_INTERACTIVE.into(), "1".into()));
+        self.env = Arc::new(env);
     }
 
     /// Who commits, being asked of git.

@@ -88,6 +88,18 @@ impl Failure {
         }
     }
 
+    /// The same in one line, for programs that show no more.
+    #[must_use]
+    pub(super) fn in_one_line(mut self) -> Self {
+        let hints = std::mem::take(&mut self.hints);
+        let parts = std::iter::once(self.message).chain(hints);
+        self.message = parts
+            .collect::<Vec<_>>()
+            .join("; ")
+            .replace(['\n', '\r'], " ");
+        self
+    }
+
     /// The same with another exit code.
     #[must_use]
     pub(super) fn with_code(mut self, code: u8) -> Self {

@@ -17,6 +17,8 @@ use crate::format::Header;
 use crate::format::Name;
 use crate::format::expiry;
 use crate::policy::select::Filter;
+use crate::store::offers::Offers;
+use crate::store::offers::Refused;
 
 /// Arguments of `find`.
 #[derive(clap::Args, Debug)]
@@ -63,7 +65,7 @@ struct Filters {
     /// In this profile; with several, in one of them
     #[arg(long = "profile", value_name = "PROFILE")]
     profiles: Vec<String>,
-    /// Expiring before this, expired ones included: 30d, 2027-02-20
+    /// Expiring before this, expired ones included, and those that a host has refused: 30d, 2027-02-20
     #[arg(long, value_name = "WHEN")]
     expiring: Option<String>,
     /// Expired
@@ -78,6 +80,8 @@ struct Hit {
     name: String,
     /// What is known of it; nothing of an entry that was not read.
     header: Option<Header>,
+    /// What hosts have refused.
+    refused: Vec<Refused>,
 }
 
 impl Run for Args {
@@ -111,7 +115,24 @@ impl Args {
         filter: &Filter,
         words: &[String],
     ) -> Result<Vec<Hit>, Failure> {
-        let fits = |header: &Header| rank(header, words).is_some() && filter.accepts(header);
+        // A hint of this device; where it cannot be read there is none.
+        let offers = Offers::load(opened.store.state.path());
+        let refused = offers.map(|offers| offers.refused()).unwrap_or_default();
+        let of = |header: &Header| -> Vec<Refused> {
+            let own = refused.iter().filter(|one| one.is_of(header));
+            own.cloned().collect()
+        };
+        // A refused token must be replaced as soon as one that expires.
+        let whenever = Filter {
+            expiring_before: None,
+            ..filter.clone()
+        };
+        let is_due = |header: &Header| {
+            filter.expiring_before.is_some() && !of(header).is_empty() && whenever.accepts(header)
+        };
+        let fits = |header: &Header| {
+            rank(header, words).is_some() && (filter.accepts(header) || is_due(header))
+        };
         let mut catalogue = opened.store.catalogue_of(fits)?;
         if !catalogue.unread.is_empty()
             && let Some(keys) = cx.unlock_silently(opened)
@@ -127,6 +148,7 @@ impl Args {
                 hits.push(Hit {
                     rank,
                     name: header.name.clone(),
+                    refused: of(&header),
                     header: Some(header),
                 });
             }
@@ -207,6 +229,7 @@ fn of_name(name: &Name, words: &[String]) -> Option<Hit> {
         rank,
         name: name.to_string(),
         header: None,
+        refused: Vec::new(),
     })
 }
 
@@ -278,6 +301,10 @@ fn print(cx: &mut Context, hit: &Hit) {
                 let style = view::expiry_style(header.expires, cx.env.now);
                 line = format!("{line}  {}", cx.ui.paint(&when, style));
             }
+            for refusal in view::refusals(&hit.refused, header, cx.env.now) {
+                let text = format!("refused {refusal}");
+                line = format!("{line}  {}", cx.ui.paint(&text, Style::Red));
+            }
         }
         None => line = format!("{line}  {}", cx.ui.paint("not read yet", Style::Dim)),
     }
@@ -298,7 +325,11 @@ fn about(header: &Header) -> String {
 fn print_json(cx: &mut Context, hits: &[Hit]) {
     let now = cx.env.now;
     let one = |hit: &Hit| match &hit.header {
-        Some(header) => Value::Object(view::json(header, now)),
+        Some(header) => {
+            let mut object = view::json(header, now);
+            view::add_refusals(&mut object, &hit.refused, header);
+            Value::Object(object)
+        }
         None => serde_json::json!({ "name": hit.name, "unread": true }),
     };
     let list = Value::Array(hits.iter().map(one).collect());

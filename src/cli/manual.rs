@@ -35,6 +35,18 @@ pub const ENVIRONMENT: &[Term] = &[
         "If set, nobody is asked for anything.",
     ),
     (
+        "AGEVAULT_ASKPASS",
+        "The entry that answers prompts, but git's, for vault askpass.",
+    ),
+    (
+        "GIT_TERMINAL_PROMPT",
+        "If it is 0, nobody is asked by vault git-credential, as by git itself.",
+    ),
+    (
+        "DOCKER_CONFIG, CARGO_HOME",
+        "Where docker's and cargo's configuration is, for vault plugins.",
+    ),
+    (
         "VISUAL, EDITOR",
         "The editor, for the command that opens one.",
     ),
@@ -53,6 +65,14 @@ pub const FILES: &[Term] = &[
         "This member's identity. Without it, or the recovery key, the store cannot be opened.",
     ),
     ("~/.config/agevault/config.toml", "The configuration."),
+    (
+        "~/.config/agevault/providers/*.toml",
+        "What you know of providers: provider, hosts, username, variables. A key that is given replaces what is known.",
+    ),
+    (
+        "~/.config/agevault/vault.gitconfig",
+        "What vault plugins install git has git's configuration include.",
+    ),
     (
         "~/.local/state/agevault/",
         "What this device remembers of each store: pin, revisions, index, uses, and what doctor has set aside. Names, scopes and \

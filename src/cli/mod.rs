@@ -6,7 +6,10 @@ mod add;
 #[cfg(target_os = "linux")]
 mod agent;
 mod allow;
+mod answer;
 mod asking;
+mod askpass;
+mod cargo_credential;
 mod clipboard;
 mod clipboard_hold;
 mod clone;
@@ -16,21 +19,25 @@ mod config;
 mod context;
 mod edit;
 mod demo;
+mod docker_credential;
 mod doctor;
 mod dotfiles;
 mod env;
 mod exec;
 mod exec_member;
+mod explain;
 mod failure;
 mod fields;
 mod find;
 mod generate;
 mod get;
 mod git;
+mod git_credential;
 mod grep;
 mod identity;
 mod init;
 mod inject;
+mod keep;
 mod lock;
 mod log;
 mod ls;
@@ -40,6 +47,7 @@ mod own_identity;
 pub mod manual;
 mod pick;
 mod picker;
+mod plugins;
 mod remote;
 mod restore;
 mod rm;
@@ -60,6 +68,7 @@ use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::ffi::OsString;
 use std::mem::ManuallyDrop;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::ArgMatches;
@@ -71,6 +80,7 @@ use clap::error::ErrorKind;
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::cli::ui::Ui;
+use crate::plugins::NAMES;
 #[cfg(target_os = "linux")]
 use crate::session::client::AGENT_VERB;
 use crate::sys::Env;
@@ -152,6 +162,32 @@ const VERBS: &[Verb] = &[
     ),
     verb::<allow::Args>("allow", &[], "Let a project file have what it asks for"),
     verb::<allow::DenyArgs>("deny", &[], "Take that back"),
+    verb::<plugins::Args>(
+        "plugins",
+        &["plugin"],
+        "Let other programs, such as git, get tokens from here",
+    ),
+    verb::<explain::Args>(
+        "explain",
+        &[],
+        "Say which entry would answer for a place, and why not the others",
+    ),
+    verb::<git_credential::Args>(
+        "git-credential",
+        &[],
+        "Answer git, as its credential helper",
+    ),
+    verb::<docker_credential::Args>(
+        "docker-credential",
+        &[],
+        "Answer docker, podman and skopeo, as their credential helper",
+    ),
+    verb::<cargo_credential::Args>(
+        "cargo-credential",
+        &[],
+        "Answer cargo, as its credential provider",
+    ),
+    verb::<askpass::Args>("askpass", &[], "Answer the prompts of git, ssh and sudo"),
     verb::<unlock::Args>("unlock", &[], "Unlock once, and keep the keys for a while"),
     verb::<lock::Args>("lock", &[], "Forget all keys"),
     verb::<identity::Args>(
@@ -271,6 +307,7 @@ pub fn run(env: Env, args: &[OsString]) -> ExitCode {
         }
     };
     completions::answer(grammar);
+    let args = &called_as(args);
     let args = &asked_for_help(args);
     // Taking it apart would cost a hundredth of a look-up; it goes with the process.
     let mut grammar = ManuallyDrop::new(grammar());
@@ -284,6 +321,22 @@ pub fn run(env: Env, args: &[OsString]) -> ExitCode {
     match outcome.and_then(|code| cx.ui.finish().map(|()| code)) {
         Ok(code) => ExitCode::from(code),
         Err(failure) => cx.ui.fail(&failure),
+    }
+}
+
+/// Under another program's name for it, it is the command that this name stands for.
+fn called_as(args: &[OsString]) -> Cow<'_, [OsString]> {
+    let name = args.first().map(Path::new).and_then(Path::file_name);
+    let known = NAMES
+        .iter()
+        .find(|(known, _)| name.is_some_and(|name| name == *known));
+    match (known, args) {
+        (Some((_, words)), [program, rest @ ..]) => {
+            let words = words.iter().map(OsString::from);
+            let words = std::iter::once(program.clone()).chain(words);
+            Cow::Owned(words.chain(rest.iter().cloned()).collect())
+        }
+        _ => Cow::Borrowed(args),
     }
 }
 

@@ -23,6 +23,7 @@ use crate::format::Header;
 use crate::format::Name;
 use crate::policy::release;
 use crate::secret::Secret;
+use crate::store::offers::Offers;
 
 /// What stands for a secret that is not shown.
 pub(crate) const MASK: &str = "********";
@@ -138,7 +139,7 @@ impl Run for Args {
         };
         if !self.reveal && !self.copy {
             let (header, size) = opened.store.look(&keys, &target.name)?;
-            self.print(cx, &header, &Shown::Masked(size));
+            self.print(cx, &opened, &header, &Shown::Masked(size));
             return Ok(0);
         }
         let entry = opened.store.entry(&keys, &target.name)?;
@@ -146,7 +147,7 @@ impl Run for Args {
         if self.copy {
             return clipboard::copy_and_say(cx, &target.name, &entry.secret).map(|()| 0);
         }
-        self.print(cx, &entry.header, &Shown::Clear(&entry.secret));
+        self.print(cx, &opened, &entry.header, &Shown::Clear(&entry.secret));
         Ok(0)
     }
 }
@@ -168,20 +169,24 @@ impl Args {
         else {
             return Err(locked);
         };
-        self.print(cx, header, &Shown::Locked);
+        self.print(cx, opened, header, &Shown::Locked);
         cx.ui
             .warn("not verified: the store is locked, this is what this device remembers");
         Ok(0)
     }
 
-    fn print(&self, cx: &mut Context, header: &Header, secret: &Shown<'_>) {
+    fn print(&self, cx: &mut Context, opened: &Opened, header: &Header, secret: &Shown<'_>) {
         let now = cx.env.now;
+        // A hint of this device; where it cannot be read there is none.
+        let offers = Offers::load(opened.store.state.path());
+        let refused = offers.map(|offers| offers.refused()).unwrap_or_default();
         if self.json {
             let mut object = view::json(header, now);
             object.insert(
                 "verified".to_owned(),
                 Value::from(!matches!(secret, Shown::Locked)),
             );
+            view::add_refusals(&mut object, &refused, header);
             if let Shown::Clear(secret) = secret {
                 object.insert("secret".to_owned(), json_secret(secret));
             }
@@ -190,11 +195,13 @@ impl Args {
         }
         let title = cx.ui.paint(&header.name, Style::Bold).into_owned();
         cx.ui.line(&title);
-        for (key, value) in view::rows(header, now) {
-            let style = if key == "expires" {
-                view::expiry_style(header.expires, now)
-            } else {
-                Style::Plain
+        let refusals = view::refusals(&refused, header, now).join(", ");
+        let refusals = Some(("refused", refusals)).filter(|(_, text)| !text.is_empty());
+        for (key, value) in view::rows(header, now).into_iter().chain(refusals) {
+            let style = match key {
+                "expires" => view::expiry_style(header.expires, now),
+                "refused" => Style::Red,
+                _ => Style::Plain,
             };
             let key = cx
                 .ui

@@ -109,13 +109,14 @@ impl Ui {
 
     /// Gives a secret out: its exact bytes, with a line feed added on a terminal only.
     pub(super) fn secret(&mut self, secret: &Secret) -> Result<(), Failure> {
+        let is_open = self.streams.stdout && !secret.expose().ends_with(b"\n");
+        self.secret_and(secret, if is_open { b"\n" } else { b"" })
+    }
+
+    /// The same with these bytes after it, for a program that reads on.
+    pub(super) fn secret_and(&mut self, secret: &Secret, added: &[u8]) -> Result<(), Failure> {
         self.finish()?;
         let mut out = io::stdout().lock();
-        let added: &[u8] = if self.streams.stdout && !secret.expose().ends_with(b"\n") {
-            b"\n"
-        } else {
-            b""
-        };
         let done = out
             .write_all(secret.expose())
             .and_then(|()| out.write_all(added))

@@ -10,6 +10,7 @@ use crate::cli::ui::Style;
 use crate::cli::ui::Ui;
 use crate::format::Header;
 use crate::format::expiry;
+use crate::store::offers::Refused;
 use crate::sys::tty;
 
 /// From how many days before its end on an expiry stands out.
@@ -95,6 +96,24 @@ pub(super) fn json(header: &Header, now: Timestamp) -> Map<String, Value> {
     all.into_iter()
         .filter_map(|(key, value)| Some((key.to_owned(), value?)))
         .collect()
+}
+
+/// That hosts have refused an entry as it is now, as this device remembers it: in words.
+pub(super) fn refusals(refused: &[Refused], header: &Header, now: Timestamp) -> Vec<String> {
+    let own = refused.iter().filter(|one| one.is_of(header));
+    own.map(|one| format!("by {} {}", one.host, expiry::distance(one.at, now)))
+        .collect()
+}
+
+/// The same for a script; nothing where there is none.
+pub(super) fn add_refusals(object: &mut Map<String, Value>, refused: &[Refused], header: &Header) {
+    let own = refused.iter().filter(|one| one.is_of(header));
+    let list: Vec<Value> = own
+        .map(|one| serde_json::json!({ "host": one.host, "at": one.at.to_string() }))
+        .collect();
+    if !list.is_empty() {
+        object.insert("refused".to_owned(), Value::Array(list));
+    }
 }
 
 /// JSON as it is printed: indented, with a fixed order of keys. What a terminal would obey is written as `\u` and four digits, by which a

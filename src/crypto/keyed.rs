@@ -4,12 +4,14 @@ use hmac::Hmac;
 use hmac::Mac;
 use sha2::Sha256;
 
+use crate::crypto::sign::hex;
+
 /// The length of a key, and of a digest.
 pub const BYTES: usize = 32;
 
 /// The keyed digest of some parts, each with its length.
-pub fn digest(key: &[u8; BYTES], parts: &[&[u8]]) -> [u8; BYTES] {
-    // HMAC takes a key of any length; one of the digest's own is used as it is.
+pub fn digest(key: &[u8], parts: &[&[u8]]) -> [u8; BYTES] {
+    // HMAC takes a key of any length.
     let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else {
         return [0; BYTES];
     };
@@ -18,6 +20,11 @@ pub fn digest(key: &[u8; BYTES], parts: &[&[u8]]) -> [u8; BYTES] {
         mac.update(part);
     }
     mac.finalize().into_bytes().into()
+}
+
+/// The same in hex.
+pub fn digest_hex(key: &[u8], parts: &[&[u8]]) -> String {
+    hex(&digest(key, parts))
 }
 
 #[cfg(test)]

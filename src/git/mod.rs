@@ -23,6 +23,7 @@ pub mod object;
 pub mod quarantine;
 pub mod repo;
 pub mod run;
+pub mod user;
 
 #[cfg(test)]
 mod testing;

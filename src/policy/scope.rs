@@ -1,14 +1,28 @@
-//! What scopes include, by provider: data, and the closure over it. Pure.
+//! What is known of providers: data, one file each. What scopes include, and where a token may go. Pure.
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
+use std::sync::OnceLock;
 
 use serde::Deserialize;
 
-/// What is known of each provider, compiled in.
-const DATA: [&str; 1] = [include_str!("scope/github.toml")];
+use crate::policy::place::Place;
 
-/// What is known of a provider's scopes.
+/// What is known of each provider, compiled in.
+const DATA: [&str; 7] = [
+    include_str!("scope/azure-devops.toml"),
+    include_str!("scope/bitbucket.toml"),
+    include_str!("scope/codeberg.toml"),
+    include_str!("scope/gitea.toml"),
+    include_str!("scope/github.toml"),
+    include_str!("scope/gitlab.toml"),
+    include_str!("scope/huggingface.toml"),
+];
+
+/// What is known in this run.
+static ALL: OnceLock<Vec<Provider>> = OnceLock::new();
+
+/// What is known of a provider.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Provider {
@@ -17,6 +31,11 @@ pub struct Provider {
     /// Variables in which programs expect its token.
     #[serde(default)]
     pub variables: Vec<String>,
+    /// Hosts, each with its port where it is not the usual one, to which its token may go over HTTPS.
+    #[serde(default)]
+    pub hosts: Vec<String>,
+    /// The user that goes with a token where nobody is named.
+    pub username: Option<String>,
     /// Levels of `NAME:LEVEL`, from the least to the most.
     #[serde(default)]
     levels: Vec<String>,
@@ -26,23 +45,58 @@ pub struct Provider {
 }
 
 impl Provider {
-    /// Everything that is known, one after the other.
-    pub fn all() -> impl Iterator<Item = Self> {
-        DATA.iter().filter_map(|text| toml::from_str(text).ok())
+    /// Everything that is known.
+    pub fn all() -> &'static [Self] {
+        ALL.get_or_init(|| {
+            let read = |text: &&str| toml::from_str(text).ok();
+            DATA.iter().filter_map(read).collect()
+        })
+    }
+
+    /// Adds what a user knows: files of the same form. What one says of a provider that is known replaces that, key by key. To
+    /// be called before anything is asked; the error is the place of the wrong text, and why.
+    pub fn learn(texts: &[String]) -> Result<(), (usize, String)> {
+        if texts.is_empty() {
+            return Ok(());
+        }
+        let mut tables: Vec<toml::Table> =
+            DATA.iter().filter_map(|text| text.parse().ok()).collect();
+        for (at, text) in texts.iter().enumerate() {
+            let wrong = |why: &str| (at, why.to_owned());
+            let added: Self = toml::from_str(text).map_err(|error| wrong(error.message()))?;
+            if let Some(host) = added.hosts.iter().find(|host| !is_host(host)) {
+                return Err(wrong(&format!("\"{}\" is not a host", host.escape_debug())));
+            }
+            let table: toml::Table = text.parse().map_err(|_| wrong("it is not TOML"))?;
+            let is_same = |old: &&mut toml::Table| old.get("provider") == table.get("provider");
+            match tables.iter_mut().find(is_same) {
+                Some(old) => old.extend(table),
+                None => tables.push(table),
+            }
+        }
+        let all = tables.into_iter().filter_map(|table| table.try_into().ok());
+        // Whatever was asked already keeps its answers.
+        let _ = ALL.set(all.collect());
+        Ok(())
+    }
+
+    /// The provider of this name, if it is known.
+    pub fn known(name: &str) -> Option<&'static Self> {
+        Self::all().iter().find(|one| one.provider == name)
     }
 
     /// The provider of this name; of one that is not known no scope includes another.
     pub fn named(name: &str) -> Self {
-        let known = Self::all().find(|one| one.provider == name);
-        known.unwrap_or_else(|| Self {
+        Self::known(name).cloned().unwrap_or_else(|| Self {
             provider: name.to_owned(),
             ..Self::default()
         })
     }
 
     /// The provider whose token programs expect in a variable.
-    pub fn of_variable(variable: &str) -> Option<Self> {
-        Self::all().find(|one| one.variables.iter().any(|known| known == variable))
+    pub fn of_variable(variable: &str) -> Option<&'static Self> {
+        let mut all = Self::all().iter();
+        all.find(|one| one.variables.iter().any(|known| known == variable))
     }
 
     /// The scopes, and all that they include.
@@ -82,8 +136,14 @@ impl Provider {
 /// A scope with its provider before it, such as `github:read:org`; `None` for one without, or of a provider that is not known.
 pub fn of_provider(text: &str) -> Option<(&str, &str)> {
     let (provider, scope) = text.split_once(':')?;
-    let is_known = Provider::all().any(|one| one.provider == provider);
+    let is_known = Provider::known(provider).is_some();
     (is_known && !scope.is_empty()).then_some((provider, scope))
+}
+
+/// Whether a text is a host, with a port or without, and nothing else.
+fn is_host(text: &str) -> bool {
+    !text.contains('/')
+        && Place::parse(text).is_ok_and(|(place, user)| user.is_none() && place.path.is_empty())
 }
 
 #[cfg(test)]
@@ -96,7 +156,13 @@ mod tests {
 
     #[test]
     fn the_data_is_read() {
-        assert_eq!(Provider::all().count(), DATA.len());
+        assert_eq!(Provider::all().len(), DATA.len());
+        for provider in Provider::all() {
+            assert!(
+                provider.hosts.iter().all(|host| is_host(host)),
+                "{provider:?}"
+            );
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod epochs;
 pub mod history;
 pub mod index;
 pub mod keeper;
+pub mod offers;
 pub mod people;
 mod read;
 mod removed;

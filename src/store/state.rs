@@ -150,6 +150,8 @@ impl State {
             "made",
             "index",
             "folders",
+            "offers",
+            "offers-key",
         ] {
             if let Some(dir) = self.folder()? {
                 dir.remove(Path::new(name))?;

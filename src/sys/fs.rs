@@ -131,6 +131,28 @@ pub fn canonical(path: &Path) -> Option<PathBuf> {
     std::fs::canonicalize(path).ok()
 }
 
+/// Where a symbolic link points; `None` if there is none.
+pub fn link_target(path: &Path) -> Option<PathBuf> {
+    std::fs::read_link(path).ok()
+}
+
+/// Makes a symbolic link that points to `target`; what is there already is left as it is, and an error. The folder is made.
+pub fn make_link(path: &Path, target: &Path) -> Result<()> {
+    let err = |e| fail("make", path, e);
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).map_err(err)?;
+    }
+    std::os::unix::fs::symlink(target, path).map_err(err)
+}
+
+/// Removes a file or a link, if it is there.
+pub fn remove(path: &Path) -> Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(fail("remove", path, error)),
+        _ => Ok(()),
+    }
+}
+
 /// Makes a folder for this user alone, with those on the way; an existing one is left as it is.
 pub fn make_private(path: &Path) -> Result<Dir> {
     use std::os::unix::fs::DirBuilderExt;

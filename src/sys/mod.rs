@@ -25,6 +25,9 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
+/// The variable that says that nobody may be asked.
+pub const NON_INTERACTIVE: &str = "AGEVAULT_NON_INTERACTIVE";
+
 /// What the program was given when it started. Read once, in `main`; everything below takes it as a value.
 #[derive(Clone)]
 pub struct Env {
@@ -105,7 +108,7 @@ impl Env {
 
     /// Whether nobody may be asked in any way: `AGEVAULT_NON_INTERACTIVE` is set.
     pub fn must_not_ask(&self) -> bool {
-        self.var_os("AGEVAULT_NON_INTERACTIVE").is_some()
+        self.var_os(NON_INTERACTIVE).is_some()
     }
 
     /// Whether nobody may be asked: `AGEVAULT_NON_INTERACTIVE` is set, or there is no terminal to ask on.

@@ -361,7 +361,7 @@ pub fn run_myself(
 }
 
 /// Where this program is; also in a container that does not show its processes.
-fn own_path() -> io::Result<PathBuf> {
+pub fn own_path() -> io::Result<PathBuf> {
     let path = std::env::current_exe();
     #[cfg(target_os = "linux")]
     let path = path.or_else(|_| {

@@ -19,6 +19,7 @@ mod age_vectors;
 mod bytes;
 mod concurrent;
 mod dotfiles;
+mod credential;
 mod exec;
 mod exec_streams;
 mod exec_terminal;

@@ -43,6 +43,7 @@ pub(super) fn plan(
     cx: &Context,
     streams: Vec<Ask>,
 ) -> Result<Plan, Failure> {
+    cx.learn_providers()?;
     let meant = OnceCell::new();
     let own = || match meant.get() {
         Some(opened) => Ok(opened),

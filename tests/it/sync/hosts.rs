@@ -58,7 +58,7 @@ impl Server {
 }
 
 /// A free port below those that the system gives to clients: one of these, asked too early, may answer itself.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let start = u16::try_from(std::process::id() % 9000).unwrap();
     loop {
@@ -86,7 +86,7 @@ impl Drop for Server {
     }
 }
 
-fn run(program: &str, args: &[&str]) {
+pub(crate) fn run(program: &str, args: &[&str]) {
     let output = Command::new(tool(program)).args(args).output().unwrap();
     assert!(output.status.success(), "{program}: {output:?}");
 }

@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# `git credential fill` through vault, git's own credential-store and pass-git-helper, 1,000 entries each:   benches/git.sh
+# Prints rows for run.sh: what|vault|other|target, in ms. Needs a release build with the example fill, hyperfine, python3, pass,
+# pass-git-helper and gpg.
+set -eu
+root=$(dirname "$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)")
+export PATH="$root/target/release:$root/target/release/examples:$PATH" LC_ALL=C.UTF-8
+work=$(mktemp -d)
+unset "${!XDG_@}" "${!AGEVAULT_@}" "${!GIT_@}" 2>/dev/null || true
+export HOME=$work GIT_CONFIG_NOSYSTEM=1 GNUPGHOME=$work/gnupg GIT_TERMINAL_PROMPT=0
+trap 'gpgconf --kill all 2>/dev/null; rm -rf "$work"' EXIT
+runs=${RUNS:-40} count=1000
+
+secret=tok_9f8e7d6c5b4a39281706f5e4d3c2b1a0_0123456789
+printf %s "$secret" >"$work/secret"
+vault init --no-passphrase --no-recovery --no-git --member bench 2>/dev/null
+for i in $(seq $count); do printf 'git/host%05d/bench\n' "$i"; done | fill "$work/secret" --url
+
+for i in $(seq $count); do printf 'https://bench:%s@host%05d.example\n' "$secret" "$i"; done >"$work/.git-credentials"
+chmod 600 "$work/.git-credentials"
+
+mkdir -m 700 "$GNUPGHOME"
+gpg --batch --quiet --passphrase '' --quick-generate-key bench@example.org rsa2048 encrypt never 2>/dev/null
+pass init bench@example.org >/dev/null
+printf '%s\nlogin: bench\n' "$secret" | pass insert -m git/bench >/dev/null
+mkdir -p "$work/.config/pass-git-helper"
+for i in $(seq $count); do printf '[host%05d.example]\ntarget=git/bench\n' "$i"; done >"$work/.config/pass-git-helper/git-pass-mapping.ini"
+
+printf 'protocol=https\nhost=host00500.example\n\n' >"$work/ask"
+through() { printf 'git -c credential.helper= -c credential.helper="%s" credential fill' "$1"; }
+ours=$(through "$(command -v vault) git-credential") store=$(through store) pass=$(through "!pass-git-helper \$@")
+for command in "$ours" "$store" "$pass"; do
+  sh -c "$command" <"$work/ask" | grep -q "^password=$secret\$" || { echo "no answer: $command" >&2; exit 1; }
+done
+hyperfine -N --style none --warmup 3 --runs "$runs" --input "$work/ask" --export-json "$work/times.json" "$ours" "$store" "$pass" >/dev/null
+python3 - "$work/times.json" <<'END'
+import json, sys
+ours, store, other = (one["median"] * 1000 for one in json.load(open(sys.argv[1]))["results"])
+print(f"git credential fill, 1,000 entries; floor: credential-store|{ours}|{store}|2")
+print(f"the same; floor: pass-git-helper|{ours}|{other}|1")
+END
