@@ -65,6 +65,7 @@ impl Run for Args {
         } else {
             self.print(cx, &remote, &done);
         }
+        cx.ui.finish()?;
         done.whole()?;
         Ok(0)
     }
