@@ -209,7 +209,11 @@ impl Offer {
                     left: Vec::new(),
                 })
             }
-            Some(_) => self.follow_git(keys, &before, &landing, how),
+            Some(_) => {
+                let followed = self.follow_git(keys, &before, &landing, how)?;
+                landing.done();
+                Ok(followed)
+            }
         }
     }
 
