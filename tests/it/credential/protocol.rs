@@ -350,6 +350,17 @@ fn a_locked_store_is_one_line_and_asks_nobody_without_a_terminal() {
         .run()
         .ok();
     refused(&world, GITHUB, 4, "needs a passphrase");
+    // What this device remembers explains, and says that it was not verified.
+    let told = world
+        .vault(&["explain", "https://github.com"])
+        .run()
+        .ok()
+        .says("not verified");
+    assert!(
+        told.text().starts_with("github/ci: answers"),
+        "{}",
+        told.text()
+    );
     // For another host nobody is asked, and nothing is said.
     assert_eq!(get(&world, "protocol=https\nhost=elsewhere\n"), "");
     let run = world
