@@ -132,19 +132,15 @@ fn world() -> World {
     world
 }
 
-#[test]
-fn cargo_gets_its_token() {
-    let server = crates();
+/// A world with a project that needs a crate of that registry; and what cargo's configuration says.
+fn project(server: &Server) -> (World, String) {
     let mut world = world();
     // The compiler is the one of this machine; nothing else of cargo's is.
-    for variable in ["RUSTUP_HOME", "RUSTUP_TOOLCHAIN"] {
-        if let Some(value) = std::env::var_os(variable) {
-            world.set(variable, value);
-        }
-    }
-    if std::env::var_os("RUSTUP_HOME").is_none() {
-        let home = std::env::var_os("HOME").unwrap();
-        world.set("RUSTUP_HOME", Path::new(&home).join(".rustup"));
+    let usual = Path::new(&std::env::var_os("HOME").unwrap_or_default()).join(".rustup");
+    let rustup = std::env::var_os("RUSTUP_HOME").unwrap_or(usual.into());
+    world.set("RUSTUP_HOME", rustup);
+    if let Some(toolchain) = std::env::var_os("RUSTUP_TOOLCHAIN") {
+        world.set("RUSTUP_TOOLCHAIN", toolchain);
     }
     world.set("CARGO_HOME", world.home().join(".cargo"));
     let config = format!(
@@ -152,76 +148,50 @@ fn cargo_gets_its_token() {
         server.host()
     );
     world.write(".cargo/config.toml", &config);
-    world.write("x/Cargo.toml", "[package]\nname = \"x\"\nversion = \"0.1.0\"\nedition = \"2021\"\n[dependencies]\nnothere = { version = \"1\", registry = \"loc\" }\n");
+    let manifest = "[package]\nname = \"x\"\nversion = \"0.1.0\"\nedition = \"2021\"\n[dependencies]\n\
+        nothere = { version = \"1\", registry = \"loc\" }\n";
+    world.write("x/Cargo.toml", manifest);
     world.write("x/src/lib.rs", "");
-    let cargo = |args: &[&str]| -> Output {
-        let run = world
-            .program(env!("CARGO"), args)
-            .cwd(&world.home().join("x"));
-        run.run()
-    };
     let _ = world
         .vault(&["plugins", "install", "cargo"])
         .run()
         .ok()
         .says("cargo asks vault now");
-    let _ = cargo(&["generate-lockfile"])
-        .fails_with(101)
-        .says("no token found for `loc`");
+    (world, config)
+}
+
+fn cargo(world: &World, args: &[&str], stdin: &str) -> Output {
+    let run = world
+        .program(env!("CARGO"), args)
+        .cwd(&world.home().join("x"));
+    run.stdin(stdin).run()
+}
+
+#[test]
+fn cargo_gets_its_token() {
+    let server = crates();
+    let (world, config) = project(&server);
+    let lock = || cargo(&world, &["generate-lockfile"], "");
+    let _ = lock().fails_with(101).says("no token found for `loc`");
     // For another host, and for this one over https: neither is sent.
+    let https = format!("https://{}", server.host());
     world.add_with(
         "other",
         secret("other"),
         &["--url", "http://127.0.0.1:1/idx"],
     );
-    world.add_with(
-        "https",
-        secret("https"),
-        &["--url", &format!("https://{}", server.host())],
-    );
-    cargo(&["generate-lockfile"]).fails_with(101);
+    world.add_with("https", secret("https"), &["--url", &https]);
+    lock().fails_with(101);
     let url = format!("http://{}/idx/", server.host());
-    world.add_with(
-        "crates/loc",
-        secret("outdated"),
-        &["--url", &url, "--expires", "2020-01-01"],
-    );
-    let _ = cargo(&["generate-lockfile"])
-        .fails_with(101)
-        .says("\"crates/loc\" expired");
+    let expired = ["--url", &url, "--expires", "2020-01-01"];
+    world.add_with("crates/loc", secret("outdated"), &expired);
+    let _ = lock().fails_with(101).says("\"crates/loc\" expired");
     world.add_with("crates/loc", secret("crates"), &["--expires", "2099-01-01"]);
-    cargo(&["generate-lockfile"]).ok();
+    lock().ok();
     let asked = std::fs::read_to_string(server.folder.path().join("asked")).unwrap();
     assert!(
         asked.contains("/idx/no/th/nothere right") && !asked.contains("wrong"),
         "{asked}"
-    );
-    // What cargo is told is kept only where that is wanted, and never over an entry.
-    let login = |word: &str| {
-        let run = world.program(env!("CARGO"), &["login", "--registry", "loc"]);
-        run.cwd(&world.home().join("x"))
-            .stdin(secret(word) + "\n")
-            .run()
-    };
-    let _ = login("new")
-        .fails_with(101)
-        .says("\"crates/loc\" holds another secret");
-    login("crates").ok();
-    world.vault(&["rm", "-f", "crates/loc"]).run().ok();
-    let _ = login("new").fails_with(101).says("vault does not keep it");
-    world
-        .vault(&["config", "set", "on-store", "add"])
-        .run()
-        .ok();
-    login("new").ok();
-    let _ = cargo(&["logout", "--registry", "loc"])
-        .fails_with(101)
-        .says("vault deletes nothing");
-    assert!(
-        world
-            .names()
-            .iter()
-            .any(|name| name.starts_with("cargo/127.0.0.1-"))
     );
     world.vault(&["plugins", "remove", "cargo"]).run().ok();
     let left = std::fs::read_to_string(world.home().join(".cargo/config.toml")).unwrap();
@@ -234,19 +204,42 @@ fn cargo_gets_its_token() {
     );
 }
 
+#[test]
+fn what_cargo_is_told_is_kept_only_where_that_is_wanted() {
+    let server = crates();
+    let (world, _) = project(&server);
+    let login = |word: &str| {
+        cargo(
+            &world,
+            &["login", "--registry", "loc"],
+            &(secret(word) + "\n"),
+        )
+    };
+    let _ = login("new").fails_with(101).says("vault does not keep it");
+    world
+        .vault(&["config", "set", "on-store", "add"])
+        .run()
+        .ok();
+    login("new").ok();
+    login("new").ok();
+    let _ = login("another")
+        .fails_with(101)
+        .says("holds another secret");
+    let _ = cargo(&world, &["logout", "--registry", "loc"], "")
+        .fails_with(101)
+        .says("vault deletes nothing");
+    let names = world.names();
+    assert!(
+        names.len() == 1 && names[0].starts_with("cargo/127.0.0.1-"),
+        "{names:?}"
+    );
+}
+
 /// An image of no layer, as a folder that skopeo copies.
 fn image(world: &World) -> String {
     let folder = world.home().join("image");
     let config = br#"{"architecture":"amd64","os":"linux","config":{},"rootfs":{"type":"layers","diff_ids":[]}}"#;
-    let digest = |bytes: &[u8]| {
-        use sha2::Digest as _;
-        let text = sha2::Sha256::digest(bytes)
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect::<String>();
-        text
-    };
-    let name = digest(config);
+    let name = agevault::crypto::sign::digest_hex(config);
     let manifest = format!(
         "{{\"schemaVersion\":2,\"mediaType\":\"application/vnd.docker.distribution.manifest.v2+json\",\"config\":{{\"mediaType\":\
          \"application/vnd.docker.container.image.v1+json\",\"size\":{},\"digest\":\"sha256:{name}\"}},\"layers\":[]}}",
@@ -258,30 +251,42 @@ fn image(world: &World) -> String {
     format!("dir:{}", folder.display())
 }
 
-#[test]
-fn skopeo_and_docker_get_their_password() {
-    let server = images();
+/// A world whose docker and skopeo ask vault for that registry.
+fn containers(server: &Server) -> World {
     let mut world = world();
-    world.set(
-        "REGISTRY_AUTH_FILE",
-        world.home().join(".docker/config.json"),
-    );
-    world.set("DOCKER_CONFIG", world.home().join(".docker"));
-    let host = server.host();
-    let args = ["plugins", "install", "docker", "--host", &host];
+    let folder = world.home().join(".docker");
+    world.set("REGISTRY_AUTH_FILE", folder.join("config.json"));
+    world.set("DOCKER_CONFIG", folder);
+    let args = ["plugins", "install", "docker", "--host", &server.host()];
     let _ = world.vault(&args).run().ok().says("docker asks vault now");
     world.write(
         "policy.json",
         "{\"default\":[{\"type\":\"insecureAcceptAnything\"}]}",
     );
+    world
+}
+
+fn skopeo(world: &World, args: &[&str], stdin: &str) -> Output {
     let policy = world.home().join("policy.json").display().to_string();
-    let skopeo = |args: &[&str]| -> Output {
-        let args = [&["--policy", &policy], args].concat();
-        world.program(tool("skopeo"), &args).run()
-    };
+    let args = [&["--policy", &policy], args].concat();
+    world.program(tool("skopeo"), &args).stdin(stdin).run()
+}
+
+#[test]
+fn skopeo_and_docker_get_their_password() {
+    let server = images();
+    let world = containers(&server);
+    let host = server.host();
+    let image = image(&world);
     let target = format!("docker://{host}/x:1");
-    let copy = ["copy", "--dest-tls-verify=false", &image(&world), &target];
-    skopeo(&copy).fails_with(1);
+    let copy = || {
+        skopeo(
+            &world,
+            &["copy", "--dest-tls-verify=false", &image, &target],
+            "",
+        )
+    };
+    copy().fails_with(1);
     // A login that is not kept fails; one that is, serves from then on.
     let login = [
         "login",
@@ -291,12 +296,7 @@ fn skopeo_and_docker_get_their_password() {
         "--password-stdin",
         &host,
     ];
-    let login = || {
-        world
-            .program(tool("skopeo"), &login)
-            .stdin(secret("images"))
-            .run()
-    };
+    let login = || skopeo(&world, &login, &secret("images"));
     assert_ne!(login().code, 0);
     world
         .vault(&["config", "set", "on-store", "add"])
@@ -304,22 +304,16 @@ fn skopeo_and_docker_get_their_password() {
         .ok();
     login().ok();
     let name = format!("docker/{}/alice", host.replace(':', "-"));
-    assert_eq!(world.names(), [name.as_str()]);
     login().ok();
     assert_eq!(world.names(), [name.as_str()]);
-    skopeo(&copy).ok();
-    let listed = skopeo(&[
-        "list-tags",
-        "--tls-verify=false",
-        &format!("docker://{host}/x"),
-    ])
-    .ok()
-    .text();
+    copy().ok();
+    let tags = format!("docker://{host}/x");
+    let list = || skopeo(&world, &["list-tags", "--tls-verify=false", &tags], "");
+    let listed = list().ok().text();
     assert!(listed.contains("\"1\""), "{listed}");
-    let docker = |args: &[&str]| -> Output { world.program(tool("docker"), args).run() };
-    let seen = docker(&["manifest", "inspect", "--insecure", &format!("{host}/x:1")])
-        .ok()
-        .text();
+    let docker = |args: &[&str]| world.program(tool("docker"), args).run();
+    let inspect = ["manifest", "inspect", "--insecure", &format!("{host}/x:1")];
+    let seen = docker(&inspect).ok().text();
     assert!(seen.contains("schemaVersion"), "{seen}");
     docker(&["logout", &host]).ok();
     assert_eq!(world.names(), [name.as_str()]);
@@ -328,20 +322,15 @@ fn skopeo_and_docker_get_their_password() {
         .vault(&["tag", &name, "--expires", "2020-01-01"])
         .run()
         .ok();
-    let failed = skopeo(&[
-        "list-tags",
-        "--tls-verify=false",
-        &format!("docker://{host}/x"),
-    ]);
-    let _ = failed.fails_with(1).says("expired");
-    let config = std::fs::read_to_string(world.home().join(".docker/config.json")).unwrap();
+    let _ = list().fails_with(1).says("expired");
+    let config = || std::fs::read_to_string(world.home().join(".docker/config.json")).unwrap();
     assert!(
-        config.contains("\"credHelpers\"") && !config.contains("\"auth\""),
-        "{config}"
+        config().contains("\"credHelpers\"") && !config().contains("\"auth\""),
+        "{}",
+        config()
     );
     world.vault(&["plugins", "remove", "docker"]).run().ok();
-    let config = std::fs::read_to_string(world.home().join(".docker/config.json")).unwrap();
-    assert!(!config.contains("vault"), "{config}");
+    assert!(!config().contains("vault"), "{}", config());
 }
 
 #[test]
