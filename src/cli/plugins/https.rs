@@ -5,7 +5,7 @@ use crate::cli::failure::Failure;
 use crate::cli::plugins::ScopeArgs;
 use crate::cli::plugins::registration::Scope;
 use crate::cli::ui::Style;
-use crate::git::quarantine::shown;
+use crate::git::address::shown;
 use crate::git::user::UserGit;
 use crate::policy::place::Place;
 use crate::store;
