@@ -199,22 +199,18 @@ impl Offer {
         let before = self.check_past(keys)?;
         let has_moved = matches!(self.found, Found::Head(_));
         let landing = Landing::begin(&self.store, keys, &self.clear, has_moved)?;
-        match self.lender()? {
-            None => {
-                let entries = self.check_files(keys, how.progress)?;
-                landing.land_plain(&entries)?;
-                Ok(Followed {
-                    carried: Carried::default(),
-                    entries: entries.len(),
-                    left: Vec::new(),
-                })
-            }
-            Some(_) => {
-                let followed = self.follow_git(keys, &before, &landing, how)?;
-                landing.done();
-                Ok(followed)
-            }
+        if self.lender()?.is_some() {
+            let followed = self.follow_git(keys, &before, &landing, how)?;
+            landing.done();
+            return Ok(followed);
         }
+        let entries = self.check_files(keys, how.progress)?;
+        landing.land_plain(&entries)?;
+        Ok(Followed {
+            carried: Carried::default(),
+            entries: entries.len(),
+            left: Vec::new(),
+        })
     }
 
     fn follow_git(
@@ -231,7 +227,7 @@ impl Offer {
             Found::Remote(..) => here.commit,
             _ => self.store.state.shown()?.and_then(|hex| Id::parse(&hex)),
         };
-        self.check_descent(lender, head, before, keys)?;
+        Self::check_descent(lender, head, before, keys)?;
         let foreign = self.foreign(lender, shown, head)?;
         if let Some(newest) = foreign.commits.first()
             && !is_named(how.without, *newest)
@@ -297,13 +293,7 @@ impl Offer {
     }
 
     /// The last commits of the epochs before are in the new head's history (F-092).
-    fn check_descent(
-        &self,
-        repo: &Repo,
-        head: Id,
-        before: &Ended,
-        keys: &KeyFile,
-    ) -> Result<(), Error> {
+    fn check_descent(repo: &Repo, head: Id, before: &Ended, keys: &KeyFile) -> Result<(), Error> {
         let refuse = |reason: String| {
             Error::from(Refusal::new(Stage::Descent, reason).of(&head.to_string()))
         };

@@ -133,9 +133,8 @@ impl Change {
     /// Of how many calls of one kind a fault is tried. A new epoch makes the same calls for one file after the other.
     fn most(&self) -> usize {
         match self.args {
-            ["members", "rotate-key"] => 2,
+            ["members", "rotate-key"] | ["trust", ..] => 2,
             ["members", ..] => 4,
-            ["trust", ..] => 2,
             ["sync"] => 6,
             _ => usize::MAX,
         }
