@@ -14,7 +14,7 @@ runs=${RUNS:-40} count=1000
 secret=tok_9f8e7d6c5b4a39281706f5e4d3c2b1a0_0123456789
 printf %s "$secret" >"$work/secret"
 vault init --no-passphrase --no-recovery --no-git --member bench 2>/dev/null
-for i in $(seq $count); do printf 'git/host%05d/bench\n' "$i"; done | fill "$work/secret" --url
+for i in $(seq $count); do printf 'git/host%05d\n' "$i"; done | fill "$work/secret" --url
 
 for i in $(seq $count); do printf 'https://bench:%s@host%05d.example\n' "$secret" "$i"; done >"$work/.git-credentials"
 chmod 600 "$work/.git-credentials"
