@@ -92,16 +92,20 @@ impl World {
 
     /// A home with a store in a git repository, unlocked by a plain identity.
     pub(crate) fn with_store() -> Self {
-        Self::founded(&[])
+        Self::new().founded(&[])
     }
 
     /// The same without a repository.
     pub(crate) fn with_plain_store() -> Self {
-        Self::founded(&["--no-git"])
+        Self::new().founded(&["--no-git"])
     }
 
-    fn founded(flags: &[&str]) -> Self {
-        let world = Self::new();
+    /// In memory, with a store in a git repository, unlocked by a plain identity.
+    pub(crate) fn with_store_in_memory() -> Self {
+        Self::in_memory().founded(&[])
+    }
+
+    fn founded(self, flags: &[&str]) -> Self {
         let init = [
             "init",
             "--no-passphrase",
@@ -109,8 +113,8 @@ impl World {
             "--member",
             "laptop",
         ];
-        world.vault(&[&init, flags].concat()).run().ok();
-        world
+        self.vault(&[&init, flags].concat()).run().ok();
+        self
     }
 
     /// The home.

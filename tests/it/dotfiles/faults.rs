@@ -36,7 +36,7 @@ struct Lane {
 impl Lane {
     /// A home that is due for a new file in a new folder, a replaced one, a link, a template, another mode, and one that was changed here.
     fn new() -> Self {
-        let world = World::with_store();
+        let world = World::with_store_in_memory();
         let home = world.home().join("person");
         fs::create_dir(&home).unwrap();
         world.add("token", "one");
