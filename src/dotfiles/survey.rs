@@ -281,6 +281,23 @@ impl Dotfiles<'_> {
         }
     }
 
+    /// Finds the places of items that something may be done with, where they are not known yet; what may not be put there is refused.
+    pub fn locate(&self, items: &mut [Item]) {
+        for item in items.iter_mut().filter(|item| item.real.is_none()) {
+            let is_changed = matches!(item.standing, Standing::ChangedHere | Standing::Both);
+            if !item.standing.is_due() && !is_changed {
+                continue;
+            }
+            let seen = item.seen;
+            let target = Target::parse(item.target());
+            let target = target.map_err(|why| Problem::Header(why.to_owned()));
+            if let Err(problem) = target.and_then(|target| self.fit(item, &target)) {
+                item.standing = Standing::Refused(problem);
+            }
+            item.seen = seen;
+        }
+    }
+
     /// The place with every link on the way resolved, if something may be put there.
     fn fit(&self, item: &mut Item, target: &Target) -> Result<(), Problem> {
         let Look { real, stat } = self.root.look(target.as_path())?;

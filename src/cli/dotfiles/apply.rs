@@ -153,6 +153,7 @@ impl Args {
                 matches!(item.standing, Standing::ChangedHere)
             });
         }
+        dots.locate(&mut items);
         self.show_plan(cx, dots, &items)?;
         let mut left = refusals(&mut items);
         if self.dry_run {

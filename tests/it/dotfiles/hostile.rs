@@ -193,6 +193,31 @@ fn a_planted_link_is_no_way_around_a_question() {
     );
 }
 
+/// A link that comes to its place while others are put in theirs is not followed either, however many lie between them.
+#[test]
+fn a_link_from_the_same_apply_is_not_followed() {
+    let world = world();
+    let home = world.home().join("person");
+    fs::create_dir(home.join(".ssh")).unwrap();
+    let from = world.home().join("from");
+    fs::create_dir(&from).unwrap();
+    symlink(".ssh", from.join("way")).unwrap();
+    let mut add = vec!["add".to_owned(), "--target".to_owned(), "from".to_owned()];
+    add.push("from/way".to_owned());
+    // In the order of targets these come between the link and what lies below it.
+    for number in 0..140 {
+        let file = format!("from/way-{number:03}");
+        fs::write(world.home().join(&file), "between").unwrap();
+        add.push(file);
+    }
+    let add: Vec<&str> = add.iter().map(String::as_str).collect();
+    dot(&world, &add).ok();
+    plant_target(&world, "below", "way/authorized_keys");
+    let _ = dot(&world, &[&["apply", "--yes"], &AT[..]].concat()).fails_with(1);
+    assert!(!home.join(".ssh/authorized_keys").exists());
+    assert!(home.join("way-139").exists());
+}
+
 #[test]
 fn vaults_own_files_are_never_written() {
     let world = World::with_store();
