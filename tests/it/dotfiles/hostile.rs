@@ -5,6 +5,7 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use super::dot;
+use super::mode;
 use super::set_mode;
 use super::status;
 use crate::terminal::SOON;
@@ -286,6 +287,38 @@ fn what_is_run_is_asked_for_by_name() {
         ends(pty, i32::from(!is_there));
         assert_eq!(there(".bashrc"), is_there);
     }
+}
+
+/// A harmless name for what is run, and a mode that lets everybody write to it.
+#[test]
+fn an_entry_s_name_and_a_mode_are_no_way_around_a_question() {
+    let world = World::with_store();
+    plant_target(&world, "dot_npmrc", ".bashrc");
+    let _ = dot(&world, &["apply", "dotfiles/dot_npmrc"])
+        .fails_with(1)
+        .says("when you log in");
+    assert!(!world.home().join(".bashrc").exists());
+    dot(&world, &["apply", ".bashrc"]).ok();
+    plant(&world, "dot_npmrc", "mode = \"666\"\n", "planted");
+    assert_eq!(status(&world), ["mode ~/.bashrc (mode 600 -> 666)"]);
+    let _ = dot(&world, &["apply", "--yes"]).fails_with(1);
+    assert_eq!(mode(&world.home().join(".bashrc")), 0o600);
+    plant(&world, "open", "target = \".open\"\nmode = \"606\"\n", "x");
+    let _ = dot(&world, &["apply", "--yes"])
+        .fails_with(1)
+        .says("every user");
+    assert!(!world.home().join(".open").exists());
+    dot(&world, &["apply", ".open", ".bashrc"]).ok();
+    assert_eq!(mode(&world.home().join(".open")), 0o606);
+    // Where a link leads from what is run.
+    fs::create_dir(world.home().join("real")).unwrap();
+    symlink("real/zshrc", world.home().join(".zshrc")).unwrap();
+    fs::write(world.home().join("real/zshrc"), "mine").unwrap();
+    plant_target(&world, "real", "real/zshrc");
+    let _ = dot(&world, &["apply", "--theirs", "--yes"])
+        .fails_with(1)
+        .says("when you log in");
+    assert_eq!(fs::read(world.home().join("real/zshrc")).unwrap(), b"mine");
 }
 
 #[test]
