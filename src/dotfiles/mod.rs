@@ -13,6 +13,7 @@ pub mod target;
 pub mod template;
 
 use std::fmt;
+use std::path::Path;
 use std::path::PathBuf;
 
 use crate::dotfiles::memory::Facts;
@@ -288,9 +289,8 @@ impl<'s> Dotfiles<'s> {
         own: Vec<PathBuf>,
     ) -> Result<Self, Error> {
         let (memory, files) = Memory::open(store.state.path(), root.path())?;
-        let real = |path: PathBuf| fs::canonical(&path).unwrap_or(path);
         Ok(Self {
-            own: own.into_iter().map(real).collect(),
+            own: own.iter().map(|path| real(path)).collect(),
             store,
             root,
             machine,
@@ -307,6 +307,18 @@ impl<'s> Dotfiles<'s> {
             Err(Error::File(error)) if error.is_read_only() => Ok(()),
             Err(error) => Err(error),
         }
+    }
+}
+
+/// A path with the links in what there is of it resolved.
+fn real(path: &Path) -> PathBuf {
+    let known = path
+        .ancestors()
+        .find_map(|above| Some((fs::canonical(above)?, path.strip_prefix(above).ok()?)));
+    match known {
+        Some((real, rest)) if rest.as_os_str().is_empty() => real,
+        Some((real, rest)) => real.join(rest),
+        None => path.to_owned(),
     }
 }
 

@@ -342,7 +342,6 @@ pub struct Took<'t> {
 fn step(item: &Item) -> Result<Step<'_>, Problem> {
     let facts = item.facts.as_ref();
     let facts = facts.ok_or_else(|| Problem::Header("it was not read".to_owned()))?;
-    let target = Target::parse(&facts.target).map_err(|why| Problem::Header(why.to_owned()))?;
     let mode = mode_of(facts)?;
     if matches!(item.standing, Standing::Mode) {
         return Ok(Step::Mode(mode));
@@ -353,7 +352,9 @@ fn step(item: &Item) -> Result<Step<'_>, Problem> {
         Kind::Link => What::Link(&content.bytes),
         _ => What::File(&content.bytes, mode),
     };
-    let writing = Writing::new(target.as_path(), what, item.seen);
+    // The place that was judged: a link that has come to its way since then leads somewhere else.
+    let real = item.real.as_deref().ok_or(Unfit::Changed)?;
+    let writing = Writing::new(real, what, item.seen);
     Ok(Step::Write(writing.map_err(Unfit::Io)?))
 }
 

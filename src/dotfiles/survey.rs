@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::path::PathBuf;
 
 use crate::crypto::keyed;
 use crate::dotfiles::Dotfiles;
@@ -21,6 +22,8 @@ use crate::dotfiles::memory::Stamp;
 use crate::dotfiles::mode_of;
 use crate::dotfiles::target::FOLDER;
 use crate::dotfiles::target::Target;
+use crate::dotfiles::target::folded;
+use crate::dotfiles::target::sensitive_places;
 use crate::format::Header;
 use crate::format::Name;
 use crate::format::SECRET_MAX_BYTES;
@@ -281,20 +284,53 @@ impl Dotfiles<'_> {
         }
     }
 
+    /// Finds the places of items that something may be done with, where they are not known yet; what may not be put there is refused.
+    pub fn locate(&self, items: &mut [Item]) {
+        for item in items.iter_mut().filter(|item| item.real.is_none()) {
+            let is_changed = matches!(item.standing, Standing::ChangedHere | Standing::Both);
+            if !item.standing.is_due() && !is_changed {
+                continue;
+            }
+            let seen = item.seen;
+            let target = Target::parse(item.target());
+            let target = target.map_err(|why| Problem::Header(why.to_owned()));
+            if let Err(problem) = target.and_then(|target| self.fit(item, &target)) {
+                item.standing = Standing::Refused(problem);
+            }
+            item.seen = seen;
+        }
+    }
+
     /// The place with every link on the way resolved, if something may be put there.
     fn fit(&self, item: &mut Item, target: &Target) -> Result<(), Problem> {
         let Look { real, stat } = self.root.look(target.as_path())?;
-        let whole = self.root.path().join(&real);
-        if self
-            .own
-            .iter()
-            .any(|own| whole.starts_with(own) || own.starts_with(&whole))
-        {
+        if self.is_own(&real) {
             return Err(Problem::Own);
         }
         item.seen = stat;
         item.real = Some(real);
         Ok(())
+    }
+
+    /// Where links in this home lead from the places that are asked about by name: whoever writes there writes what is run.
+    pub fn led_to(&self) -> Vec<(PathBuf, &'static str)> {
+        let root = self.root.path();
+        let led = sensitive_places().filter_map(|(place, why)| {
+            let real = fs::canonical(&root.join(place))?;
+            let real = real.strip_prefix(root).ok()?;
+            (real != place).then(|| (real.to_owned(), why))
+        });
+        led.collect()
+    }
+
+    /// Whether a place is among the program's own, or above them; in any case of letters, since that may lead to the same folder.
+    fn is_own(&self, real: &Path) -> bool {
+        let fold = |path: &Path| PathBuf::from(folded(path));
+        let whole = fold(&self.root.path().join(real));
+        self.own.iter().any(|own| {
+            let own = fold(own);
+            whole.starts_with(&own) || own.starts_with(&whole)
+        })
     }
 
     /// How it stands, now that it is opened.

@@ -4,6 +4,8 @@
 use std::path::Path;
 
 use unicode_normalization::UnicodeNormalization;
+use unicode_properties::GeneralCategory;
+use unicode_properties::UnicodeGeneralCategory;
 
 use crate::crypto::sign::digest_hex;
 use crate::format::Name;
@@ -39,8 +41,8 @@ impl Target {
                 long if long.len() > COMPONENT_MAX_BYTES => {
                     return Err("a component of its target is longer than 255 bytes");
                 }
-                odd if odd.chars().any(char::is_control) => {
-                    return Err("its target has a control character");
+                odd if odd.chars().any(is_hidden) => {
+                    return Err("its target has a control or invisible character");
                 }
                 _ => {}
             }
@@ -68,6 +70,24 @@ impl Target {
         };
         Name::parse(&text).ok().or_else(by_digest)
     }
+}
+
+/// Whether a letter cannot be seen, or turns others around: what is asked about by its name must be what it looks like.
+fn is_hidden(letter: char) -> bool {
+    matches!(
+        letter.general_category(),
+        GeneralCategory::Control
+            | GeneralCategory::Format
+            | GeneralCategory::LineSeparator
+            | GeneralCategory::ParagraphSeparator
+    )
+}
+
+/// A path as it is compared where case may not count: letters that some systems take for one are one.
+pub fn folded(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    let text: String = text.nfc().collect();
+    text.to_uppercase().to_lowercase()
 }
 
 /// A component of a target as one of a name: what the grammar of names refuses is written another way.
@@ -109,7 +129,7 @@ fn component(text: &str) -> String {
 }
 
 /// What is run, or lets somebody in, wherever it is: a whole path, or with a `/` at its end a folder.
-const SENSITIVE: [(&str, &str); 60] = [
+const SENSITIVE: [(&str, &str); 78] = [
     (".ssh/authorized_keys", LETS_IN),
     (".ssh/authorized_keys2", LETS_IN),
     (".rhosts", LETS_IN),
@@ -168,6 +188,24 @@ const SENSITIVE: [(&str, &str); 60] = [
     (".emacs", RUNS),
     (".emacs.d/", RUNS),
     (".tmux.conf", RUNS),
+    (".forward", RUNS),
+    (".procmailrc", RUNS),
+    (".mailcap", RUNS),
+    (".screenrc", RUNS),
+    (".lldbinit", RUNS),
+    (".gnupg/gpg-agent.conf", RUNS),
+    (".aws/config", RUNS),
+    (".kube/config", RUNS),
+    (".config/tmux/", RUNS),
+    (".config/i3/", STARTS),
+    (".config/sway/", STARTS),
+    (".config/hypr/", STARTS),
+    (".config/plasma-workspace/", STARTS),
+    (".local/share/dbus-1/", STARTS),
+    (".local/share/applications/", RUNS),
+    (".cargo/env", STARTS),
+    (".cargo/bin/", IS_PROGRAM),
+    ("go/bin/", IS_PROGRAM),
     (".local/bin/", IS_PROGRAM),
     ("bin/", IS_PROGRAM),
 ];
@@ -177,9 +215,16 @@ const STARTS: &str = "it is run when you log in or open a shell";
 const RUNS: &str = "it can name programs that are run";
 const IS_PROGRAM: &str = "it is a program on your path";
 
+/// The places that are asked about by their names, and why.
+pub fn sensitive_places() -> impl Iterator<Item = (&'static Path, &'static str)> {
+    SENSITIVE
+        .iter()
+        .map(|(known, why)| (Path::new(known.trim_end_matches('/')), *why))
+}
+
 /// Why a person is asked about a place by its name; nothing for any other place. Case does not count: to some systems it does not.
 pub fn sensitive(place: &Path) -> Option<&'static str> {
-    let place = place.to_string_lossy().to_lowercase();
+    let place = folded(place);
     let above = format!("{place}/");
     SENSITIVE.iter().find_map(|(known, why)| {
         let known = known.to_lowercase();
@@ -219,6 +264,8 @@ mod tests {
             ".",
             "a\0",
             "a\nb",
+            "\u{202e}crhsab.",
+            ".bash\u{200c}rc",
             &long,
         ] {
             assert!(Target::parse(bad).is_err(), "{bad:?}");
@@ -238,7 +285,7 @@ mod tests {
             ("e\u{301}", "dotfiles/é"),
             ("a.conflict-b", "dotfiles/a_conflict-b"),
             ("..x", "dotfiles/dot_.x"),
-            ("\u{202e}x", "dotfiles/_x"),
+            ("\u{e000}x", "dotfiles/_x"),
         ] {
             assert_eq!(name(target), expected);
         }
@@ -252,6 +299,7 @@ mod tests {
         for place in [
             ".bashrc",
             ".SSH/authorized_keys",
+            ".ba\u{17f}hrc",
             ".config/fish/config.fish",
             "bin/x",
             ".ssh",

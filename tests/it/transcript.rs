@@ -478,6 +478,7 @@ fn examples_run() {
                 // What the reference stands for comes to its place.
                 world.allow(world.write(file, "token = agevault://github/ci\n"));
             }
+            // What is filled in is in clear.
             world.allow(world.home().join("app.conf"));
         } else if line.starts_with("vault store add") {
             let _ = fs::remove_file(world.home().join(".config/agevault/config.toml"));

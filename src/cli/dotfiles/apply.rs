@@ -1,5 +1,8 @@
 //! `vault dotfiles apply`: dotfiles are put in their places. What is unchanged is neither opened nor written.
 
+use std::path::Path;
+use std::path::PathBuf;
+
 use crate::cli::Outcome;
 use crate::cli::context::Context;
 use crate::cli::context::Opened;
@@ -17,16 +20,19 @@ use crate::dotfiles::Item;
 use crate::dotfiles::Left;
 use crate::dotfiles::Problem;
 use crate::dotfiles::Standing;
+use crate::dotfiles::mode_of;
 use crate::dotfiles::target::Target;
 use crate::dotfiles::target::sensitive;
 use crate::store::keeper::Keeper;
+use crate::sys::fs::Kind;
 
 /// Arguments of `dotfiles apply`.
 #[derive(clap::Args, Debug, Default)]
 #[command(after_help = "\
 Where more would change than the files that are named, the plan is shown first, and on a terminal asked about. What lets somebody in or is
-run when you log in, such as ~/.ssh/authorized_keys or ~/.bashrc, is asked about by its name, each time it would change; without a terminal it
-must be named itself. Nothing is written below a link that leads out of the home directory, nor over a folder, a device or another user's file.
+run when you log in, such as ~/.ssh/authorized_keys or ~/.bashrc, is asked about by its name, each time it would change, and so is what every
+user could write to; without a terminal it must be named itself. Nothing is written below a link that leads out of the home directory, nor over
+a folder, a device or another user's file.
 
 A file is replaced in one step. What was there is kept, encrypted, until the next apply that finds nothing in its way: see restore --backup.
 
@@ -61,6 +67,12 @@ pub(super) struct Args {
     #[arg(long)]
     allow_expired: bool,
 }
+
+/// The bits that let other users write.
+const OTHERS_WRITE: u32 = 0o002;
+const GROUP_WRITES: u32 = 0o020;
+/// Why a person is asked about a file that has the first of them.
+const OPEN: &str = "every user of this machine could write to it";
 
 /// What was decided about an item.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -153,6 +165,7 @@ impl Args {
                 matches!(item.standing, Standing::ChangedHere)
             });
         }
+        dots.locate(&mut items);
         self.show_plan(cx, dots, &items)?;
         let mut left = refusals(&mut items);
         if self.dry_run {
@@ -161,9 +174,10 @@ impl Args {
         }
         let mut decisions: Vec<Decision> = items.iter().map(|item| self.decide(item)).collect();
         let mut unnamed = Vec::new();
+        let led_to = dots.led_to();
         for (item, decision) in items.iter().zip(&mut decisions) {
             let is_writing = matches!(decision, Decision::Write | Decision::Merge);
-            if is_writing && !self.may_write(cx, dots, item)? {
+            if is_writing && !self.may_write(cx, (dots, &led_to), item)? {
                 *decision = Decision::Leave;
                 unnamed.push(item.target().to_owned());
             }
@@ -218,7 +232,7 @@ impl Args {
     ) -> Result<(), Failure> {
         let is_planned = |item: &&Item| self.decide(item) != Decision::Leave;
         let planned = || items.iter().filter(is_planned);
-        let is_named = planned().all(|item| self.which.names(cx, dots, item));
+        let is_named = planned().all(|item| self.which.names_place(cx, dots, item));
         if is_named && !self.dry_run {
             return Ok(());
         }
@@ -250,16 +264,31 @@ impl Args {
     }
 
     /// Asks about what lets somebody in or is run, by its name.
-    fn may_write(&self, cx: &Context, dots: &Dotfiles<'_>, item: &Item) -> Result<bool, Failure> {
-        let by_target = sensitive(std::path::Path::new(item.target()));
-        let by_place = item.real.as_deref().and_then(sensitive);
-        let Some(why) = by_target
-            .or(by_place)
-            .filter(|_| !matches!(item.standing, Standing::Mode))
-        else {
+    fn may_write(
+        &self,
+        cx: &Context,
+        (dots, led_to): (&Dotfiles<'_>, &[(PathBuf, &'static str)]),
+        item: &Item,
+    ) -> Result<bool, Failure> {
+        let target = Path::new(item.target());
+        let led = |place: &Path| {
+            let mut led = led_to.iter().filter(|(led, _)| place.starts_with(led));
+            led.next().map(|(_, why)| *why)
+        };
+        let real = item.real.as_deref();
+        let by_place = real.and_then(|real| sensitive(real).or_else(|| led(real)));
+        let opened = opened_to(item);
+        let is_quiet = matches!(item.standing, Standing::Mode) && opened == 0;
+        let by_name = sensitive(target).or(by_place).filter(|_| !is_quiet);
+        let Some(why) = by_name.or((opened & OTHERS_WRITE != 0).then_some(OPEN)) else {
             return Ok(true);
         };
-        if self.which.names(cx, dots, item) && by_target.is_some() {
+        // Whoever has named a harmless place has not named where a link leads from there.
+        let is_elsewhere = real.is_some_and(|real| {
+            real != target && (sensitive(real).is_some() || sensitive(target).is_none())
+        });
+        let is_hidden = by_place.is_some() && is_elsewhere;
+        if self.which.names_place(cx, dots, item) && !is_hidden {
             return Ok(true);
         }
         let place = here::shown(cx, dots, item.target());
@@ -330,6 +359,14 @@ impl Args {
         }
         code
     }
+}
+
+/// The bits that would let other users write, and that what is in its place does not have.
+fn opened_to(item: &Item) -> u32 {
+    let facts = item.facts.as_ref().filter(|facts| !facts.link);
+    let mode = facts.and_then(|facts| mode_of(facts).ok()).unwrap_or(0);
+    let seen = item.seen.filter(|seen| seen.kind == Kind::File);
+    mode & !seen.map_or(0, |seen| seen.mode) & (OTHERS_WRITE | GROUP_WRITES)
 }
 
 /// Takes this machine's files into the store.

@@ -12,6 +12,7 @@ use crate::cli::dotfiles::apply;
 use crate::cli::failure::Failure;
 use crate::cli::failure::NO_ENTRY;
 use crate::cli::ui::Style;
+use crate::config::Config;
 use crate::dotfiles;
 use crate::dotfiles::Dotfiles;
 use crate::dotfiles::Filling;
@@ -19,8 +20,10 @@ use crate::dotfiles::Item;
 use crate::dotfiles::Left;
 use crate::dotfiles::Machine;
 use crate::dotfiles::Standing;
+use crate::dotfiles::mode_of;
 use crate::store::keeper::Keeper;
 use crate::sys::fs;
+use crate::sys::fs::Kind;
 use crate::sys::fs::beneath::Root;
 use crate::sys::process;
 
@@ -94,6 +97,12 @@ impl Which {
                 .iter()
                 .any(|word| word == item.target() || word == item.name.as_str())
         })
+    }
+
+    /// Whether a person has named the place itself: an entry's name tells nobody what its target is.
+    pub(super) fn names_place(&self, cx: &Context, dots: &Dotfiles<'_>, item: &Item) -> bool {
+        let mut words = self.paths.iter().flat_map(|path| words(cx, dots, path));
+        words.any(|word| word == item.target())
     }
 }
 
@@ -183,6 +192,10 @@ pub(super) fn open<'s>(cx: &Context, opened: &'s Opened, at: &At) -> Result<Dotf
     let mut own = vec![opened.store.path().to_owned(), places.state.clone()];
     own.extend([places.config.clone(), places.data.clone()]);
     own.extend(opened.store.state.identity());
+    for named in Config::load(&cx.env)?.stores.into_values() {
+        own.push(cx.env.absolute(&named.path));
+        own.extend(named.identity.map(|path| cx.env.absolute(&path)));
+    }
     let machine = Machine {
         host: process::host_name(),
         system: std::env::consts::OS,
@@ -285,10 +298,27 @@ pub(super) fn line(cx: &mut Context, dots: &Dotfiles<'_>, item: &Item) {
         Standing::Refused(problem) => format!("  ({problem})"),
         Standing::Unread => "  (locked: unlock to see what it is)".to_owned(),
         Standing::Stale => "  (the store may have another one: unlock to compare)".to_owned(),
-        _ => way(item),
+        _ => what(item) + &way(item),
     };
     let remark = cx.ui.paint(&remark, Style::Dim).into_owned();
     cx.ui.line(&format!("{word} {place}{remark}"));
+}
+
+/// What becomes of it, where that is not all in its place: how its permission bits change, and where a link will lead.
+fn what(item: &Item) -> String {
+    let mode = item.facts.as_ref().and_then(|facts| mode_of(facts).ok());
+    match (&item.standing, item.seen, mode, &item.content) {
+        (_, _, _, Some(content)) if content.header.link && item.standing.is_due() => {
+            let text = String::from_utf8_lossy(content.bytes.expose());
+            format!("  (a link to {text})")
+        }
+        (Standing::Mode | Standing::Update, Some(seen), Some(mode), _)
+            if seen.kind == Kind::File && seen.mode != mode =>
+        {
+            format!("  (mode {:03o} -> {mode:03o})", seen.mode)
+        }
+        _ => String::new(),
+    }
 }
 
 /// Where a link on the way leads to.

@@ -128,6 +128,10 @@ impl Args {
             }),
             ..item
         };
+        dots.locate(std::slice::from_mut(&mut item));
+        if let Standing::Refused(problem) = item.standing {
+            return Err(left(cx, dots, problem));
+        }
         let name = item.name.clone();
         let applied = dots.applied_of(&name).cloned();
         let done = dots.put(keys, vec![&mut item])?;

@@ -114,7 +114,7 @@ pub enum What<'c> {
 
 /// One file to be written.
 pub struct Writing<'c> {
-    /// The place below the root.
+    /// The place below the root with every link on the way resolved, as [`Root::look`] tells it: a link on it by now is not followed.
     pub below: PathBuf,
     /// What is to be there.
     pub what: What<'c>,
@@ -352,7 +352,7 @@ impl Root {
         }
     }
 
-    /// The folder that holds a place; none if it is missing and not made.
+    /// The folder that holds a place; none if it is missing and not made. Where it is made no link is followed.
     fn parent(&self, below: &Path, make: bool) -> Found<Option<Parent<'_>>> {
         let (folder, name) = split(below)?;
         match self.walk(folder, make)? {
@@ -402,6 +402,8 @@ impl Root {
                     self.own(&fd, path)?;
                     stack.push((fd, name));
                 }
+                // Where something is made no link was on the way when it was looked at.
+                Err(Errno::LOOP | Errno::NOTDIR) if make => return Err(Unfit::Changed),
                 Err(Errno::LOOP | Errno::NOTDIR) => {
                     let text = match rustix::fs::readlinkat(here, &name, Vec::new()) {
                         Ok(text) => PathBuf::from(OsString::from_vec(text.into_bytes())),

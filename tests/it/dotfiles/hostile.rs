@@ -5,6 +5,7 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use super::dot;
+use super::mode;
 use super::set_mode;
 use super::status;
 use crate::terminal::SOON;
@@ -193,6 +194,31 @@ fn a_planted_link_is_no_way_around_a_question() {
     );
 }
 
+/// A link that comes to its place while others are put in theirs is not followed either, however many lie between them.
+#[test]
+fn a_link_from_the_same_apply_is_not_followed() {
+    let world = world();
+    let home = world.home().join("person");
+    fs::create_dir(home.join(".ssh")).unwrap();
+    let from = world.home().join("from");
+    fs::create_dir(&from).unwrap();
+    symlink(".ssh", from.join("way")).unwrap();
+    let mut add = vec!["add".to_owned(), "--target".to_owned(), "from".to_owned()];
+    add.push("from/way".to_owned());
+    // In the order of targets these come between the link and what lies below it.
+    for number in 0..140 {
+        let file = format!("from/way-{number:03}");
+        fs::write(world.home().join(&file), "between").unwrap();
+        add.push(file);
+    }
+    let add: Vec<&str> = add.iter().map(String::as_str).collect();
+    dot(&world, &add).ok();
+    plant_target(&world, "below", "way/authorized_keys");
+    let _ = dot(&world, &[&["apply", "--yes"], &AT[..]].concat()).fails_with(1);
+    assert!(!home.join(".ssh/authorized_keys").exists());
+    assert!(home.join("way-139").exists());
+}
+
 #[test]
 fn vaults_own_files_are_never_written() {
     let world = World::with_store();
@@ -261,6 +287,38 @@ fn what_is_run_is_asked_for_by_name() {
         ends(pty, i32::from(!is_there));
         assert_eq!(there(".bashrc"), is_there);
     }
+}
+
+/// A harmless name for what is run, and a mode that lets everybody write to it.
+#[test]
+fn an_entry_s_name_and_a_mode_are_no_way_around_a_question() {
+    let world = World::with_store();
+    plant_target(&world, "dot_npmrc", ".bashrc");
+    let _ = dot(&world, &["apply", "dotfiles/dot_npmrc"])
+        .fails_with(1)
+        .says("when you log in");
+    assert!(!world.home().join(".bashrc").exists());
+    dot(&world, &["apply", ".bashrc"]).ok();
+    plant(&world, "dot_npmrc", "mode = \"666\"\n", "planted");
+    assert_eq!(status(&world), ["mode ~/.bashrc (mode 600 -> 666)"]);
+    let _ = dot(&world, &["apply", "--yes"]).fails_with(1);
+    assert_eq!(mode(&world.home().join(".bashrc")), 0o600);
+    plant(&world, "open", "target = \".open\"\nmode = \"606\"\n", "x");
+    let _ = dot(&world, &["apply", "--yes"])
+        .fails_with(1)
+        .says("every user");
+    assert!(!world.home().join(".open").exists());
+    dot(&world, &["apply", ".open", ".bashrc"]).ok();
+    assert_eq!(mode(&world.home().join(".open")), 0o606);
+    // Where a link leads from what is run.
+    fs::create_dir(world.home().join("real")).unwrap();
+    symlink("real/zshrc", world.home().join(".zshrc")).unwrap();
+    fs::write(world.home().join("real/zshrc"), "mine").unwrap();
+    plant_target(&world, "real", "real/zshrc");
+    let _ = dot(&world, &["apply", "--theirs", "--yes"])
+        .fails_with(1)
+        .says("when you log in");
+    assert_eq!(fs::read(world.home().join("real/zshrc")).unwrap(), b"mine");
 }
 
 #[test]
