@@ -81,7 +81,7 @@ struct Registry {
 }
 
 #[derive(Serialize)]
-struct Token<'t> {
+struct Granted<'t> {
     kind: &'static str,
     token: &'t str,
     cache: &'static str,
@@ -140,7 +140,7 @@ impl Reply<'_> {
 /// In a buffer that does not grow.
 fn token_line(token: &str, expires: Option<Timestamp>) -> Secret {
     let mut out = Vec::with_capacity(token.len() * ESCAPED + 200);
-    let ok = Token {
+    let ok = Granted {
         kind: "get",
         token,
         cache: if expires.is_some() {
@@ -165,7 +165,7 @@ mod tests {
         let get = r#"{"v":1,"registry":{"index-url":"sparse+http://127.0.0.1:9001/idx/","name":"loc","headers":["WWW-Authenticate: Cargo"]},"kind":"get","operation":"read","args":["--flag"]}"#;
         match Wanted::parse(get.as_bytes()).unwrap() {
             Wanted::Get(request) => {
-                assert_eq!(request.place.to_string(), "http://127.0.0.1:9001/idx")
+                assert_eq!(request.place.to_string(), "http://127.0.0.1:9001/idx");
             }
             other => panic!("{other:?}"),
         }

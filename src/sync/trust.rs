@@ -227,7 +227,7 @@ impl Offer {
             Found::Remote(..) => here.commit,
             _ => self.store.state.shown()?.and_then(|hex| Id::parse(&hex)),
         };
-        self.check_descent(lender, head, before, keys)?;
+        Self::check_descent(lender, head, before, keys)?;
         let foreign = self.foreign(lender, shown, head)?;
         if let Some(newest) = foreign.commits.first()
             && !is_named(how.without, *newest)
@@ -293,13 +293,7 @@ impl Offer {
     }
 
     /// The last commits of the epochs before are in the new head's history (F-092).
-    fn check_descent(
-        &self,
-        repo: &Repo,
-        head: Id,
-        before: &Ended,
-        keys: &KeyFile,
-    ) -> Result<(), Error> {
+    fn check_descent(repo: &Repo, head: Id, before: &Ended, keys: &KeyFile) -> Result<(), Error> {
         let refuse = |reason: String| {
             Error::from(Refusal::new(Stage::Descent, reason).of(&head.to_string()))
         };

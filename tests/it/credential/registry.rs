@@ -132,106 +132,121 @@ fn world() -> World {
     world
 }
 
-#[test]
-fn cargo_gets_its_token() {
-    let server = crates();
-    let mut world = world();
-    // The compiler is the one of this machine; nothing else of cargo's is.
-    for variable in ["RUSTUP_HOME", "RUSTUP_TOOLCHAIN"] {
-        if let Some(value) = std::env::var_os(variable) {
-            world.set(variable, value);
+/// A package that needs a crate of the local registry; cargo is told of that, and to ask here.
+struct Package {
+    server: Server,
+    world: World,
+    config: String,
+}
+
+impl Package {
+    fn new() -> Self {
+        let (server, mut world) = (crates(), world());
+        // The compiler is the one of this machine; nothing else of cargo's is.
+        for variable in ["RUSTUP_HOME", "RUSTUP_TOOLCHAIN"] {
+            if let Some(value) = std::env::var_os(variable) {
+                world.set(variable, value);
+            }
+        }
+        if std::env::var_os("RUSTUP_HOME").is_none() {
+            let home = std::env::var_os("HOME").unwrap();
+            world.set("RUSTUP_HOME", Path::new(&home).join(".rustup"));
+        }
+        world.set("CARGO_HOME", world.home().join(".cargo"));
+        let config = format!(
+            "# mine\n[registries.loc]\nindex = \"sparse+http://{}/idx/\"\n",
+            server.host()
+        );
+        world.write(".cargo/config.toml", &config);
+        world.write("x/Cargo.toml", "[package]\nname = \"x\"\nversion = \"0.1.0\"\nedition = \"2021\"\n[dependencies]\nnothere = { version = \"1\", registry = \"loc\" }\n");
+        world.write("x/src/lib.rs", "");
+        let args = ["plugins", "install", "cargo"];
+        let _ = world.vault(&args).run().ok().says("cargo asks vault now");
+        Self {
+            server,
+            world,
+            config,
         }
     }
-    if std::env::var_os("RUSTUP_HOME").is_none() {
-        let home = std::env::var_os("HOME").unwrap();
-        world.set("RUSTUP_HOME", Path::new(&home).join(".rustup"));
+
+    fn cargo(&self, args: &[&str], stdin: &str) -> Output {
+        let run = self.world.program(env!("CARGO"), args);
+        run.cwd(&self.world.home().join("x")).stdin(stdin).run()
     }
-    world.set("CARGO_HOME", world.home().join(".cargo"));
-    let config = format!(
-        "# mine\n[registries.loc]\nindex = \"sparse+http://{}/idx/\"\n",
-        server.host()
-    );
-    world.write(".cargo/config.toml", &config);
-    world.write("x/Cargo.toml", "[package]\nname = \"x\"\nversion = \"0.1.0\"\nedition = \"2021\"\n[dependencies]\nnothere = { version = \"1\", registry = \"loc\" }\n");
-    world.write("x/src/lib.rs", "");
-    let cargo = |args: &[&str]| -> Output {
-        let run = world
-            .program(env!("CARGO"), args)
-            .cwd(&world.home().join("x"));
-        run.run()
+
+    fn resolve(&self) -> Output {
+        self.cargo(&["generate-lockfile"], "")
+    }
+
+    fn login(&self, word: &str) -> Output {
+        let args = ["login", "--registry", "loc"];
+        self.cargo(&args, &(secret(word) + "\n"))
+    }
+
+    fn add(&self, name: &str, word: &str, url: &str) {
+        self.world.add_with(name, secret(word), &["--url", url]);
+    }
+
+    /// What the registry was asked, and whether with the right token.
+    fn asked(&self) -> String {
+        std::fs::read_to_string(self.server.folder.path().join("asked")).unwrap()
+    }
+}
+
+#[test]
+fn cargo_gets_its_token() {
+    let package = Package::new();
+    let (world, host) = (&package.world, package.server.host());
+    let missing = package.resolve().fails_with(101);
+    let _ = missing.says("no token found for `loc`");
+    // For another host, for this one over https, and for all of it: whoever has an index there says where its token goes.
+    package.add("other", "other", "http://127.0.0.1:1/idx");
+    package.add("https", "https", &format!("https://{host}/idx/"));
+    package.add("host", "host", &format!("http://{host}"));
+    package.resolve().fails_with(101);
+    let url = format!("http://{host}/idx/");
+    package.add("crates/loc", "outdated", &url);
+    let expire = |when: &str| {
+        let args = ["tag", "crates/loc", "--expires", when];
+        world.vault(&args).run().ok();
     };
-    let _ = world
-        .vault(&["plugins", "install", "cargo"])
-        .run()
-        .ok()
-        .says("cargo asks vault now");
-    let _ = cargo(&["generate-lockfile"])
-        .fails_with(101)
-        .says("no token found for `loc`");
-    // For another host, and for this one over https: neither is sent.
-    world.add_with(
-        "other",
-        secret("other"),
-        &["--url", "http://127.0.0.1:1/idx"],
-    );
-    world.add_with(
-        "https",
-        secret("https"),
-        &["--url", &format!("https://{}", server.host())],
-    );
-    cargo(&["generate-lockfile"]).fails_with(101);
-    let url = format!("http://{}/idx/", server.host());
-    world.add_with(
-        "crates/loc",
-        secret("outdated"),
-        &["--url", &url, "--expires", "2020-01-01"],
-    );
-    let _ = cargo(&["generate-lockfile"])
-        .fails_with(101)
-        .says("\"crates/loc\" expired");
+    expire("2020-01-01");
+    let expired = package.resolve().fails_with(101);
+    let _ = expired.says("\"crates/loc\" expired");
     world.add_with("crates/loc", secret("crates"), &["--expires", "2099-01-01"]);
-    cargo(&["generate-lockfile"]).ok();
-    let asked = std::fs::read_to_string(server.folder.path().join("asked")).unwrap();
+    package.resolve().ok();
+    let asked = package.asked();
     assert!(
         asked.contains("/idx/no/th/nothere right") && !asked.contains("wrong"),
         "{asked}"
     );
-    // What cargo is told is kept only where that is wanted, and never over an entry.
-    let login = |word: &str| {
-        let run = world.program(env!("CARGO"), &["login", "--registry", "loc"]);
-        run.cwd(&world.home().join("x"))
-            .stdin(secret(word) + "\n")
-            .run()
-    };
-    let _ = login("new")
-        .fails_with(101)
-        .says("\"crates/loc\" holds another secret");
-    login("crates").ok();
-    world.vault(&["rm", "-f", "crates/loc"]).run().ok();
-    let _ = login("new").fails_with(101).says("vault does not keep it");
-    world
-        .vault(&["config", "set", "on-store", "add"])
-        .run()
-        .ok();
-    login("new").ok();
-    let _ = cargo(&["logout", "--registry", "loc"])
-        .fails_with(101)
-        .says("vault deletes nothing");
-    assert!(
-        world
-            .names()
-            .iter()
-            .any(|name| name.starts_with("cargo/127.0.0.1-"))
-    );
     world.vault(&["plugins", "remove", "cargo"]).run().ok();
     let left = std::fs::read_to_string(world.home().join(".cargo/config.toml")).unwrap();
-    assert_eq!(left, config);
-    assert!(
-        !world
-            .home()
-            .join(".local/bin/cargo-credential-vault")
-            .exists()
-    );
+    assert_eq!(left, package.config);
+    let link = world.home().join(".local/bin/cargo-credential-vault");
+    assert!(!link.exists());
+}
+
+#[test]
+fn what_cargo_is_told_is_kept_where_wanted_and_never_over_an_entry() {
+    let package = Package::new();
+    let world = &package.world;
+    let url = format!("http://{}/idx/", package.server.host());
+    package.add("crates/loc", "crates", &url);
+    let refused = package.login("new").fails_with(101);
+    let _ = refused.says("\"crates/loc\" holds another secret");
+    package.login("crates").ok();
+    world.vault(&["rm", "-f", "crates/loc"]).run().ok();
+    let unwanted = package.login("new").fails_with(101);
+    let _ = unwanted.says("vault does not keep it");
+    let args = ["config", "set", "on-store", "add"];
+    world.vault(&args).run().ok();
+    package.login("new").ok();
+    let logout = package.cargo(&["logout", "--registry", "loc"], "");
+    let _ = logout.fails_with(101).says("vault deletes nothing");
+    let names = world.names();
+    let is_kept = |name: &String| name.starts_with("cargo/127.0.0.1-");
+    assert!(names.iter().any(is_kept), "{names:?}");
 }
 
 /// An image of no layer, as a folder that skopeo copies.
@@ -240,11 +255,9 @@ fn image(world: &World) -> String {
     let config = br#"{"architecture":"amd64","os":"linux","config":{},"rootfs":{"type":"layers","diff_ids":[]}}"#;
     let digest = |bytes: &[u8]| {
         use sha2::Digest as _;
-        let text = sha2::Sha256::digest(bytes)
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect::<String>();
-        text
+        let hash = sha2::Sha256::digest(bytes);
+        hash.iter()
+            .fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
     };
     let name = digest(config);
     let manifest = format!(
@@ -258,89 +271,94 @@ fn image(world: &World) -> String {
     format!("dir:{}", folder.display())
 }
 
+/// docker and skopeo, told to ask here for one registry.
+struct Clients {
+    world: World,
+    host: String,
+}
+
+impl Clients {
+    fn new(server: &Server) -> Self {
+        let mut world = world();
+        let config = world.home().join(".docker");
+        world.set("REGISTRY_AUTH_FILE", config.join("config.json"));
+        world.set("DOCKER_CONFIG", config);
+        let host = server.host();
+        let args = ["plugins", "install", "docker", "--host", &host];
+        let _ = world.vault(&args).run().ok().says("docker asks vault now");
+        let policy = "{\"default\":[{\"type\":\"insecureAcceptAnything\"}]}";
+        world.write("policy.json", policy);
+        Self { world, host }
+    }
+
+    fn skopeo(&self, args: &[&str]) -> Output {
+        let policy = self.world.home().join("policy.json").display().to_string();
+        let args = [&["--policy", &policy], args].concat();
+        self.world.program(tool("skopeo"), &args).run()
+    }
+
+    fn copy(&self) -> Output {
+        let target = format!("docker://{}/x:1", self.host);
+        let image = image(&self.world);
+        self.skopeo(&["copy", "--dest-tls-verify=false", &image, &target])
+    }
+
+    fn tags(&self) -> Output {
+        let from = format!("docker://{}/x", self.host);
+        self.skopeo(&["list-tags", "--tls-verify=false", &from])
+    }
+
+    fn login(&self) -> Output {
+        let args = ["login", "--tls-verify=false", "-u", "alice"];
+        let args = [&args[..], &["--password-stdin", &self.host]].concat();
+        let run = self.world.program(tool("skopeo"), &args);
+        run.stdin(secret("images")).run()
+    }
+
+    fn docker(&self, args: &[&str]) -> Output {
+        self.world.program(tool("docker"), args).run()
+    }
+
+    fn config(&self) -> String {
+        std::fs::read_to_string(self.world.home().join(".docker/config.json")).unwrap()
+    }
+}
+
 #[test]
 fn skopeo_and_docker_get_their_password() {
     let server = images();
-    let mut world = world();
-    world.set(
-        "REGISTRY_AUTH_FILE",
-        world.home().join(".docker/config.json"),
-    );
-    world.set("DOCKER_CONFIG", world.home().join(".docker"));
-    let host = server.host();
-    let args = ["plugins", "install", "docker", "--host", &host];
-    let _ = world.vault(&args).run().ok().says("docker asks vault now");
-    world.write(
-        "policy.json",
-        "{\"default\":[{\"type\":\"insecureAcceptAnything\"}]}",
-    );
-    let policy = world.home().join("policy.json").display().to_string();
-    let skopeo = |args: &[&str]| -> Output {
-        let args = [&["--policy", &policy], args].concat();
-        world.program(tool("skopeo"), &args).run()
-    };
-    let target = format!("docker://{host}/x:1");
-    let copy = ["copy", "--dest-tls-verify=false", &image(&world), &target];
-    skopeo(&copy).fails_with(1);
+    let clients = Clients::new(&server);
+    let (world, host) = (&clients.world, &clients.host);
+    clients.copy().fails_with(1);
     // A login that is not kept fails; one that is, serves from then on.
-    let login = [
-        "login",
-        "--tls-verify=false",
-        "-u",
-        "alice",
-        "--password-stdin",
-        &host,
-    ];
-    let login = || {
-        world
-            .program(tool("skopeo"), &login)
-            .stdin(secret("images"))
-            .run()
-    };
-    assert_ne!(login().code, 0);
-    world
-        .vault(&["config", "set", "on-store", "add"])
-        .run()
-        .ok();
-    login().ok();
+    assert_ne!(clients.login().code, 0);
+    let args = ["config", "set", "on-store", "add"];
+    world.vault(&args).run().ok();
+    clients.login().ok();
     let name = format!("docker/{}/alice", host.replace(':', "-"));
     assert_eq!(world.names(), [name.as_str()]);
-    login().ok();
+    clients.login().ok();
     assert_eq!(world.names(), [name.as_str()]);
-    skopeo(&copy).ok();
-    let listed = skopeo(&[
-        "list-tags",
-        "--tls-verify=false",
-        &format!("docker://{host}/x"),
-    ])
-    .ok()
-    .text();
+    clients.copy().ok();
+    let listed = clients.tags().ok().text();
     assert!(listed.contains("\"1\""), "{listed}");
-    let docker = |args: &[&str]| -> Output { world.program(tool("docker"), args).run() };
-    let seen = docker(&["manifest", "inspect", "--insecure", &format!("{host}/x:1")])
-        .ok()
-        .text();
+    let from = format!("{host}/x:1");
+    let seen = clients.docker(&["manifest", "inspect", "--insecure", &from]);
+    let seen = seen.ok().text();
     assert!(seen.contains("schemaVersion"), "{seen}");
-    docker(&["logout", &host]).ok();
+    clients.docker(&["logout", host]).ok();
     assert_eq!(world.names(), [name.as_str()]);
     // Expired: the client says why.
-    world
-        .vault(&["tag", &name, "--expires", "2020-01-01"])
-        .run()
-        .ok();
-    let failed = skopeo(&[
-        "list-tags",
-        "--tls-verify=false",
-        &format!("docker://{host}/x"),
-    ]);
-    let _ = failed.fails_with(1).says("expired");
-    let config = std::fs::read_to_string(world.home().join(".docker/config.json")).unwrap();
+    let args = ["tag", &name, "--expires", "2020-01-01"];
+    world.vault(&args).run().ok();
+    let _ = clients.tags().fails_with(1).says("expired");
+    let config = clients.config();
     assert!(
         config.contains("\"credHelpers\"") && !config.contains("\"auth\""),
         "{config}"
     );
     world.vault(&["plugins", "remove", "docker"]).run().ok();
-    let config = std::fs::read_to_string(world.home().join(".docker/config.json")).unwrap();
+    let config = clients.config();
     assert!(!config.contains("vault"), "{config}");
 }
 
