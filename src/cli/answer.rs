@@ -239,6 +239,9 @@ pub(super) fn words<'t>(misfit: &Misfit, request: &Request, now: Timestamp) -> C
         Misfit::Host(hosts) => format!("is for {}", hosts.join(", ")).into(),
         Misfit::Protocol(protocol) => format!("is for {protocol}").into(),
         Misfit::Path(path) => format!("is for the path {path}").into(),
+        Misfit::Index => {
+            "is not for this index alone, which says itself where its token is sent".into()
+        }
         Misfit::Username(user) => format!("is for the user {user}").into(),
         Misfit::Expired(since) => {
             let distance = expiry::distance(*since, now);

@@ -363,6 +363,40 @@ fn skopeo_and_docker_get_their_password() {
 }
 
 #[test]
+fn settings_behind_a_link_stay_there() {
+    let world = world();
+    for (link, target, before, args) in [
+        (
+            ".docker/config.json",
+            "dots/docker.json",
+            "{\n  \"auths\": {}\n}\n",
+            &["docker", "--host", "r.example"][..],
+        ),
+        (
+            ".cargo/config.toml",
+            "dots/cargo.toml",
+            "[net]\noffline = true\n",
+            &["cargo"],
+        ),
+    ] {
+        world.write(target, before);
+        let (link, target) = (world.home().join(link), world.home().join(target));
+        std::fs::create_dir_all(link.parent().unwrap()).unwrap();
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        let install = [&["plugins", "install"], args].concat();
+        let text = || std::fs::read_to_string(&target).unwrap();
+        world.vault(&install).run().ok();
+        let once = text();
+        assert!(once.contains("vault"), "{once}");
+        world.vault(&install).run().ok();
+        assert_eq!(text(), once);
+        world.vault(&["plugins", "remove", args[0]]).run().ok();
+        assert_eq!(text(), before);
+        assert!(link.is_symlink());
+    }
+}
+
+#[test]
 fn docker_hears_what_is_wrong_where_it_listens() {
     let world = World::with_store();
     let ask = |action: &str, stdin: &str| {
