@@ -64,6 +64,26 @@ fn a_token_answers_for_the_hosts_of_its_provider() {
         "provider = \"x\"\nhosts = [\"https://a/b\"]\n",
     );
     refused(&world, GITHUB, 1, "providers/bad.toml is wrong");
+    let bad = world.home().join(".config/agevault/providers/bad.toml");
+    std::fs::remove_file(&bad).unwrap();
+    world.program(tool("mkfifo"), &[&bad]).run().ok();
+    refused(&world, GITHUB, 1, "bad.toml");
+}
+
+#[test]
+fn an_empty_line_is_the_end_though_the_stream_stays_open() {
+    let world = one_token();
+    // The pipe has a writer as long as anybody reads it.
+    let script = "mkfifo in && exec 3<>in && printf 'protocol=https\nhost=github.com\n\n' >&3 && exec timeout 60 \"$0\" git-credential get <&3";
+    let answer = world
+        .program("sh", &["-c", script, VAULT])
+        .run()
+        .ok()
+        .text();
+    assert!(
+        answer.ends_with(&format!("password={}\n", secret("ci"))),
+        "{answer}"
+    );
 }
 
 #[test]
