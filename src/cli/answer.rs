@@ -207,6 +207,7 @@ pub(super) fn settle(request: &Request, headers: &[&Header]) -> String {
         .iter()
         .filter_map(|one| one.username.as_ref())
         .collect();
+    let named = users.len();
     users.sort_unstable();
     users.dedup();
     let has_path = |header: &&Header| {
@@ -218,13 +219,19 @@ pub(super) fn settle(request: &Request, headers: &[&Header]) -> String {
         (_, headers) if !request.knows_path && headers.iter().any(has_path) => format!(
             "let git tell the path too: git config --global credential.{protocol}://{host}.useHttpPath true"
         ),
-        ([user, ..], _) if request.username.is_none() && users.len() == headers.len() => {
+        ([user, ..], _) if request.username.is_none() && users.len() == named => {
             format!("say which user is meant, in the address: {protocol}://{user}@{host}")
         }
-        (_, [first, ..]) => format!(
-            "give the one that is meant an address of its own: vault tag {} --url {}",
-            first.name, request.place
-        ),
+        (_, [first, ..]) => match headers.iter().find(|header| header.url.is_none()) {
+            Some(one) => format!(
+                "give the one that is meant an address of its own: vault tag {} --url {}",
+                one.name, request.place
+            ),
+            None => format!(
+                "tell them apart by their users: vault tag {} --username USER",
+                first.name
+            ),
+        },
         (_, []) => format!("see: vault explain {}", request.place),
     }
 }

@@ -148,8 +148,13 @@ fn two_users_and_two_paths_on_one_host() {
         &world,
         "protocol=https\nhost=s\n",
         1,
-        "vault tag same/a --url https://s",
+        "vault tag same/a --username USER",
     );
+    let args = ["tag", "same/a", "--username", "me"];
+    world.vault(&args).run().ok();
+    refused(&world, "protocol=https\nhost=s\n", 1, "https://me@s");
+    let answer = get(&world, "protocol=https\nhost=s\nusername=me\n");
+    assert!(answer.ends_with(&format!("password={}\n", secret("a"))));
 }
 
 #[test]
