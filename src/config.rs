@@ -221,6 +221,10 @@ pub fn providers(env: &Env) -> Result<Vec<(PathBuf, String)>, Error> {
     let files = names.into_iter().map(|(name, _)| folder.join(name));
     let files = files.filter(|path| path.extension().is_some_and(|ending| ending == "toml"));
     let read = |path: PathBuf| {
+        // A pipe would keep whoever asks waiting.
+        if fs::kind(&path).is_some_and(|kind| kind != fs::Kind::File) {
+            return Err(Error::Content(path, "it is not a file".to_owned()));
+        }
         let text = text(&path)?.unwrap_or_default();
         Ok((path, text))
     };

@@ -207,6 +207,7 @@ pub(super) fn settle(request: &Request, headers: &[&Header]) -> String {
         .iter()
         .filter_map(|one| one.username.as_ref())
         .collect();
+    let named = users.len();
     users.sort_unstable();
     users.dedup();
     let has_path = |header: &&Header| {
@@ -218,13 +219,19 @@ pub(super) fn settle(request: &Request, headers: &[&Header]) -> String {
         (_, headers) if !request.knows_path && headers.iter().any(has_path) => format!(
             "let git tell the path too: git config --global credential.{protocol}://{host}.useHttpPath true"
         ),
-        ([user, ..], _) if request.username.is_none() && users.len() == headers.len() => {
+        ([user, ..], _) if request.username.is_none() && users.len() == named => {
             format!("say which user is meant, in the address: {protocol}://{user}@{host}")
         }
-        (_, [first, ..]) => format!(
-            "give the one that is meant an address of its own: vault tag {} --url {}",
-            first.name, request.place
-        ),
+        (_, [first, ..]) => match headers.iter().find(|header| header.url.is_none()) {
+            Some(one) => format!(
+                "give the one that is meant an address of its own: vault tag {} --url {}",
+                one.name, request.place
+            ),
+            None => format!(
+                "tell them apart by their users: vault tag {} --username USER",
+                first.name
+            ),
+        },
         (_, []) => format!("see: vault explain {}", request.place),
     }
 }
@@ -239,6 +246,9 @@ pub(super) fn words<'t>(misfit: &Misfit, request: &Request, now: Timestamp) -> C
         Misfit::Host(hosts) => format!("is for {}", hosts.join(", ")).into(),
         Misfit::Protocol(protocol) => format!("is for {protocol}").into(),
         Misfit::Path(path) => format!("is for the path {path}").into(),
+        Misfit::Index => {
+            "is not for this index alone, which says itself where its token is sent".into()
+        }
         Misfit::Username(user) => format!("is for the user {user}").into(),
         Misfit::Expired(since) => {
             let distance = expiry::distance(*since, now);

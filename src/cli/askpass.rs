@@ -8,7 +8,10 @@ use crate::cli::context::Opened;
 use crate::cli::context::Target;
 use crate::cli::failure::Failure;
 use crate::cli::failure::NO_ENTRY;
+use crate::format::Header;
 use crate::plugins::askpass::Wanted;
+use crate::policy::answer::Circumstances;
+use crate::policy::answer::Misfit;
 use crate::policy::answer::Request;
 use crate::policy::release;
 use crate::secret::Secret;
@@ -31,7 +34,7 @@ For GIT_ASKPASS, SSH_ASKPASS (with SSH_ASKPASS_REQUIRE=force) and SUDO_ASKPASS (
   a key        file:///home/you/.ssh/id_ed25519
   sudo         sudo://localhost and the entry's username
 
-AGEVAULT_ASKPASS names the entry for all prompts but git's. A question for yes or no is asked on the terminal. What cannot be answered
+AGEVAULT_ASKPASS names the entry for all prompts but git's; one with a url only for what that names. A question for yes or no is asked on the terminal. What cannot be answered
 ends with a line on stderr and an exit code, so that the program goes on in its own way.
 
 Examples:
@@ -64,13 +67,15 @@ fn reply(cx: &mut Context, prompt: &str) -> Result<(), Failure> {
         (None, _) => Err(not_understood()),
         (Some(Wanted::Consent), _) => consent(cx, prompt),
         (Some(Wanted::Username(request)), _) => username(cx, &request),
-        (Some(Wanted::Password(request)), Some(name)) if !is_web(&request) => by_name(cx, &name),
+        (Some(Wanted::Password(request)), Some(name)) if !is_web(&request) => {
+            by_name(cx, &name, Some(&request))
+        }
         (Some(Wanted::Password(request)), _) => {
             let given = answer::answer(cx, &request, unlock)?;
             let given = given.ok_or_else(|| nothing(&request))?;
             hand_out(cx, &given.entry.header.name, &given.entry.secret)
         }
-        (Some(Wanted::Unnamed), Some(name)) => by_name(cx, &name),
+        (Some(Wanted::Unnamed), Some(name)) => by_name(cx, &name, None),
         (Some(Wanted::Unnamed), None) => {
             let failure = Failure::failed("the prompt does not say what it is about");
             Err(failure.hint(format!("{ENTRY_VARIABLE} names the entry for it")))
@@ -100,17 +105,36 @@ fn username(cx: &mut Context, request: &Request) -> Result<(), Failure> {
     hand_out(cx, name, &Secret::new(user.into_bytes()))
 }
 
-/// The entry that the variable names.
-fn by_name(cx: &mut Context, name: &str) -> Result<(), Failure> {
+/// The entry that the variable names; where that one says what it is for, only for that.
+fn by_name(cx: &mut Context, name: &str, request: Option<&Request>) -> Result<(), Failure> {
     let target = Target::parse(name)?;
     let opened = cx.open(target.store.as_deref())?;
     if !opened.store.has(&target.name)? {
         return Err(Context::no_entry(&opened.store, &target.name));
     }
     let keys = cx.unlock(&opened)?;
+    let headers = answer::verified(&opened, &keys, std::slice::from_ref(&target.name))?;
+    let header = headers.first().filter(|header| header.url.is_some());
+    if let Some((request, header)) = request.zip(header) {
+        check_place(cx, request, header)?;
+    }
     let entry = opened.store.entry(&keys, &target.name)?;
     release::check(&entry.header, cx.env.now, false)?;
     hand_out(cx, &entry.header.name, &entry.secret)
+}
+
+/// A prompt may be about another place than the one that a person had in mind who set the variable.
+fn check_place(cx: &Context, request: &Request, header: &Header) -> Result<(), Failure> {
+    let now = cx.env.now;
+    let with = Circumstances { now, refused: &[] };
+    match request.judge(header, with) {
+        Ok(_) | Err(Misfit::Expired(_)) => Ok(()),
+        Err(misfit) => {
+            let why = answer::words(&misfit, request, now);
+            let text = format!("\"{}\" {why}, and not for {}", header.name, request.place);
+            Err(Failure::failed(text))
+        }
+    }
 }
 
 /// One line, as every such program reads it.

@@ -17,6 +17,7 @@ use crate::plugins::cargo;
 use crate::plugins::cargo::Reply;
 use crate::plugins::cargo::Wanted;
 use crate::policy::answer::Request;
+use crate::policy::answer::SPARSE;
 use crate::secret::Secret;
 use crate::store::keeper::Keeper;
 
@@ -26,8 +27,9 @@ const LINE_BYTES: usize = 64 << 10;
 /// Arguments of `cargo-credential`.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
-cargo starts this and talks with it in lines of JSON; `vault plugins install cargo` tells it to. An entry answers for the place of its url, which
-is the registry's index or its host: `vault add NAME --url https://registry.example`.
+cargo starts this and talks with it in lines of JSON; `vault plugins install cargo` tells it to. An entry answers for the one index
+that is its url: `vault add NAME --url https://registry.example/index/`. One for the host alone does not, nor a provider's token: an index says
+itself where its token is sent, and anybody may have one somewhere on a host.
 
 `cargo login` keeps a token only where the setting on-store is ask or add, and never over an entry. `cargo logout` deletes nothing.
 
@@ -97,7 +99,7 @@ fn answer_one(cx: &mut Context, line: &[u8]) -> Result<(), Failure> {
         Wanted::Logout(request) => {
             let failure = Failure::failed("vault deletes nothing when a program logs out");
             Err(failure.hint(format!(
-                "see which entry it is with: vault explain {}",
+                "see which entry it is with: vault explain {SPARSE}{}",
                 request.place
             )))
         }

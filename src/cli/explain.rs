@@ -23,6 +23,7 @@ use crate::policy::answer::Circumstances;
 use crate::policy::answer::Fit;
 use crate::policy::answer::Misfit;
 use crate::policy::answer::Request;
+use crate::policy::answer::SPARSE;
 use crate::policy::place::Place;
 use crate::store::offers::Offers;
 
@@ -39,6 +40,7 @@ Exit codes: 0 an entry answers; 1 several fit equally, or the one was just refus
 Examples:
   vault explain https://github.com
   vault explain --path https://github.com/me/repo
+  vault explain sparse+https://registry.example/index/
   vault explain --json https://octocat@github.com")]
 pub(crate) struct Args {
     /// The place that a program asks for: its address
@@ -108,7 +110,8 @@ impl Args {
             let failure = Failure::usage("over ssh no password is asked for, and no entry answers");
             return Err(failure.hint("to use tokens over HTTPS instead: vault plugins git-https"));
         }
-        let (place, username) = Place::parse(text).map_err(|wrong| {
+        let index = text.strip_prefix(SPARSE);
+        let (place, username) = Place::parse(index.unwrap_or(text)).map_err(|wrong| {
             // It may hold a password.
             Failure::usage(format!("this is no address: {wrong}"))
         })?;
@@ -119,7 +122,7 @@ impl Args {
             let set = git.config(&[args.as_slice(), &[&place]].concat());
             set.is_ok_and(|set| set.is_some_and(|set| set.trim() == "true"))
         };
-        let knows_path = self.path || !place.path.is_empty() && is_told();
+        let knows_path = self.path || index.is_some() || !place.path.is_empty() && is_told();
         if !knows_path && !place.path.is_empty() && !self.json {
             cx.ui
                 .say("git does not tell the path, so it does not count; --path counts it");
@@ -127,6 +130,7 @@ impl Args {
         Ok(Request {
             place,
             knows_path,
+            is_index: index.is_some(),
             username,
         })
     }
@@ -241,6 +245,12 @@ fn outcome(request: &Request, choice: &Choice, rows: &[Row<'_>]) -> Outcome {
         Choice::Entry(_) => Ok(0),
         Choice::Nothing => {
             let failure = Failure::new(NO_ENTRY, format!("no entry answers for {host}"));
+            if request.is_index {
+                let place = &request.place;
+                return Err(failure.hint(format!(
+                    "put one in with: vault add NAME --url {SPARSE}{place}"
+                )));
+            }
             Err(failure.hint(format!(
                 "put one in with: vault add NAME --url {}://{host} --username USER",
                 request.place.protocol

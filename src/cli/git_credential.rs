@@ -1,5 +1,8 @@
 //! `vault git-credential`: git's credential helper, also under the name `git-credential-vault`.
 
+use std::io::BufRead;
+use std::io::Read;
+
 use crate::cli::Outcome;
 use crate::cli::Run;
 use crate::cli::answer;
@@ -60,9 +63,43 @@ impl Run for Args {
     }
 }
 
+/// A description ends at an empty line, or where the stream ends: who asks may keep the stream open and wait for the answer.
+struct UpToEmpty<R> {
+    stream: R,
+    /// How many bytes the line has so far, a final CR not counted.
+    line: usize,
+    is_over: bool,
+}
+
+impl<R: BufRead> Read for UpToEmpty<R> {
+    fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+        if self.is_over {
+            return Ok(0);
+        }
+        let there = self.stream.fill_buf()?;
+        let end = there.iter().position(|byte| *byte == b'\n');
+        let count = end.map_or(there.len(), |end| end + 1).min(out.len());
+        let (taken, _) = there.split_at(count);
+        for (to, from) in out.iter_mut().zip(taken) {
+            *to = *from;
+        }
+        let is_line = taken.last() == Some(&b'\n');
+        self.line += taken.iter().filter(|byte| !b"\r\n".contains(byte)).count();
+        self.is_over = is_line && self.line == 0;
+        self.line = if is_line { 0 } else { self.line };
+        self.stream.consume(count);
+        Ok(count)
+    }
+}
+
 /// What git says on stdin.
 fn read() -> Result<Description, Failure> {
-    let read = fs::read_stream(&mut std::io::stdin().lock(), git::MAX_BYTES);
+    let mut stream = UpToEmpty {
+        stream: std::io::stdin().lock(),
+        line: 0,
+        is_over: false,
+    };
+    let read = fs::read_stream(&mut stream, git::MAX_BYTES);
     let bytes =
         read.map_err(|error| Failure::failed(format!("cannot read what git asks: {error}")))?;
     Ok(Description::parse(bytes.expose())?)

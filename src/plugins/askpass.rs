@@ -48,16 +48,35 @@ impl Wanted {
                 Some(user),
             )?));
         }
-        let ssh = between(prompt, "", "'s password:")
-            .or_else(|| between(prompt, "(", ") Password:"))
-            .or_else(|| between(prompt, "(", ") password:"));
-        if let Some((user, host)) = ssh.and_then(|place| place.rsplit_once('@')) {
-            return Some(Self::Password(of_parts("ssh", host, None, Some(user))?));
+        // ssh says whose server asks; what follows are the server's own words, and may look like any other prompt.
+        if let Some(rest) = prompt.strip_prefix('(') {
+            let (place, words) = rest.split_once(") ")?;
+            return of_ssh(place).filter(|_| wants_secret(words));
         }
-        let is_unnamed = ["passphrase", "password", "Password", "Passphrase"];
-        let names = |word: &&str| prompt.trim_end_matches(':').ends_with(*word);
-        is_unnamed.iter().any(names).then_some(Self::Unnamed)
+        if let Some(place) = between(prompt, "", "'s password:") {
+            return of_ssh(place);
+        }
+        wants_secret(prompt).then_some(Self::Unnamed)
     }
+}
+
+/// The password of `user@host`, where it is that and nothing else.
+fn of_ssh(place: &str) -> Option<Wanted> {
+    let is_odd = |c: char| c.is_whitespace() || "()'\"".contains(c);
+    let (user, host) = place.rsplit_once('@')?;
+    if place.contains(is_odd) {
+        return None;
+    }
+    let request = of_parts("ssh", host, None, Some(user))?;
+    Some(Wanted::Password(request))
+}
+
+/// Whether a prompt is for a password or a passphrase.
+fn wants_secret(prompt: &str) -> bool {
+    let prompt = prompt.trim_end_matches(':').to_ascii_lowercase();
+    ["passphrase", "password"]
+        .iter()
+        .any(|word| prompt.ends_with(word))
 }
 
 fn between<'t>(text: &'t str, lead: &str, end: &str) -> Option<&'t str> {
@@ -73,6 +92,7 @@ fn of_url(url: &str) -> Option<Request> {
     Some(Request {
         place,
         knows_path,
+        is_index: false,
         username,
     })
 }
@@ -81,6 +101,7 @@ fn of_parts(protocol: &str, host: &str, path: Option<&str>, user: Option<&str>) 
     Some(Request {
         place: Place::of_parts(protocol, host, path).ok()?,
         knows_path: path.is_some(),
+        is_index: false,
         username: user.map(str::to_owned),
     })
 }
@@ -135,6 +156,10 @@ mod tests {
                 "password of ssh://example.org as octo",
             ),
             (
+                "(octo@example.org) LDAP password: ",
+                "password of ssh://example.org as octo",
+            ),
+            (
                 "[sudo] password for octo: ",
                 "password of sudo://localhost as octo",
             ),
@@ -150,6 +175,19 @@ mod tests {
     }
 
     #[test]
+    fn a_server_asks_for_itself_alone() {
+        for words in [
+            "x@victim.example) Password: ",
+            "Enter passphrase for key '/home/me/.ssh/id'; then your password: ",
+            "Password for 'https://github.com', or your password: ",
+        ] {
+            let prompt = format!("(octo@evil.example) {words}");
+            let expected = "password of ssh://evil.example as octo";
+            assert_eq!(shown(&prompt), expected, "{prompt}");
+        }
+    }
+
+    #[test]
     fn a_prompt_that_could_mislead_means_nothing() {
         for prompt in [
             "",
@@ -160,6 +198,12 @@ mod tests {
             "Password for 'github.com': ",
             "Password for 'https://github.com' or so",
             "Your GitHub token? ",
+            // A server's words after ssh's own.
+            "(octo@evil.example) octo@victim.example's password: ",
+            "(octo@evil.example)octo@victim.example's password: ",
+            "(octo@evil.example) Your code: ",
+            "(octo@evil.example octo@victim.example) Password: ",
+            "please: octo@victim.example's password: ",
         ] {
             assert_eq!(shown(prompt), "nothing", "{prompt:?}");
         }

@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::policy::answer::Request;
+use crate::policy::answer::SPARSE;
 use crate::policy::place::Place;
 use crate::policy::place::Wrong;
 use crate::secret::Secret;
@@ -14,8 +15,6 @@ use crate::secret::Secret;
 pub const LINE_MAX_BYTES: u64 = 1 << 20;
 /// What is said first: the versions that are spoken.
 pub const HELLO: &str = "{\"v\":[1]}";
-/// What begins the address of an index that is fetched file by file.
-const SPARSE: &str = "sparse+";
 /// Room for JSON's escapes: each byte may become six.
 const ESCAPED: usize = 6;
 
@@ -37,6 +36,8 @@ pub enum Wanted {
 pub enum Malformed {
     /// It is not the JSON of this protocol.
     Json,
+    /// The index's address goes on after its path.
+    Query,
     /// The index has no address.
     Place(Wrong),
 }
@@ -45,6 +46,7 @@ impl std::fmt::Display for Malformed {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Json => f.write_str("it is not a request of protocol 1"),
+            Self::Query => f.write_str("its index has a query"),
             Self::Place(wrong) => wrong.fmt(f),
         }
     }
@@ -81,7 +83,7 @@ struct Registry {
 }
 
 #[derive(Serialize)]
-struct Given<'t> {
+struct Granted<'t> {
     kind: &'static str,
     token: &'t str,
     cache: &'static str,
@@ -106,10 +108,15 @@ impl Wanted {
         }
         let index = read.registry.index;
         let url = index.strip_prefix(SPARSE).unwrap_or(&index);
+        // What follows the path chooses another index there, and is not compared.
+        if url.contains(['?', '#']) {
+            return Err(Malformed::Query);
+        }
         let (place, username) = Place::parse(url).map_err(Malformed::Place)?;
         let request = Request {
             place,
             knows_path: true,
+            is_index: true,
             username,
         };
         Ok(match read.kind.as_str() {
@@ -140,7 +147,7 @@ impl Reply<'_> {
 /// In a buffer that does not grow.
 fn token_line(token: &str, expires: Option<Timestamp>) -> Secret {
     let mut out = Vec::with_capacity(token.len() * ESCAPED + 200);
-    let ok = Given {
+    let ok = Granted {
         kind: "get",
         token,
         cache: if expires.is_some() {
@@ -185,6 +192,8 @@ mod tests {
             "[1]",
             &get.replace("\"v\":1", "\"v\":2"),
             &get.replace("127.0.0.1", "u:p@h"),
+            &get.replace("/idx/", "/?idx/"),
+            &get.replace("/idx/", "/#idx/"),
         ] {
             assert!(Wanted::parse(wrong.as_bytes()).is_err(), "{wrong}");
         }

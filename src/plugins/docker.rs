@@ -62,6 +62,7 @@ pub fn request(server: &str) -> Result<Request, Wrong> {
     let (place, username) = Place::parse(server.trim())?;
     Ok(Request {
         knows_path: true,
+        is_index: false,
         place,
         username,
     })

@@ -200,6 +200,7 @@ impl Description {
         Ok(Request {
             place: place.map_err(Malformed::NoPlace)?,
             knows_path: path.is_some(),
+            is_index: false,
             username: self.username.clone(),
         })
     }

@@ -17,6 +17,8 @@ use crate::store::offers::Refused;
 
 /// For how long an entry is passed over that a host has refused.
 pub const PASSED_OVER: SignedDuration = SignedDuration::from_mins(10);
+/// What begins the protocol of an index that is fetched file by file, as cargo writes it.
+pub const SPARSE: &str = "sparse+";
 /// Kinds of entries that are nobody's password.
 const NO_PASSWORD: [&str; 3] = ["note", "file", "dotfile"];
 
@@ -27,6 +29,9 @@ pub struct Request {
     pub place: Place,
     /// Whether the program says which path: git does with `credential.useHttpPath` only.
     pub knows_path: bool,
+    /// Whether it is an index of a registry, which says itself where its token is sent: then an entry answers for this very place
+    /// only, since anybody may have an index somewhere on a host.
+    pub is_index: bool,
     /// The user that it wants.
     pub username: Option<String>,
 }
@@ -70,6 +75,8 @@ pub enum Misfit {
     Protocol(String),
     /// It is for another path.
     Path(String),
+    /// It is for more than the one index that asks.
+    Index,
     /// It is another user's.
     Username(String),
     /// It is expired.
@@ -198,6 +205,9 @@ impl Request {
             };
         }
         let (is_certain, path) = best?;
+        if self.is_index && !is_own {
+            return Err(Misfit::Index);
+        }
         let user = header.username.as_ref();
         let user = user.or_else(|| places.iter().find_map(|(_, user)| user.as_ref()));
         let is_users = match (&self.username, user) {
@@ -220,8 +230,13 @@ impl Request {
         if (&place.host, place.port) != (&self.place.host, self.place.port) {
             return Err(Misfit::Host(vec![place.authority()]));
         }
-        if place.protocol != self.place.protocol {
+        let protocol = place.protocol.as_str();
+        let plain = protocol.strip_prefix(SPARSE).filter(|_| self.is_index);
+        if plain.unwrap_or(protocol) != self.place.protocol {
             return Err(Misfit::Protocol(place.protocol.clone()));
+        }
+        if self.is_index && place.path != self.place.path {
+            return Err(Misfit::Index);
         }
         if !self.knows_path {
             return Ok((place.path.is_empty(), 0));
@@ -262,7 +277,7 @@ fn places(header: &Header) -> Result<(Places, bool), Misfit> {
 /// The reason that says more; of other hosts, all.
 fn nearer(one: Misfit, other: Misfit) -> Misfit {
     let rank = |misfit: &Misfit| match misfit {
-        Misfit::Path(_) => 3,
+        Misfit::Path(_) | Misfit::Index => 3,
         Misfit::Protocol(_) => 2,
         Misfit::Host(_) => 1,
         _ => 0,

@@ -28,7 +28,9 @@ fn path(cx: &Context) -> PathBuf {
         (None, Some(home)) => home.join(".cargo"),
         (None, None) => PathBuf::from("/.cargo"),
     };
-    home.join("config.toml")
+    let path = home.join("config.toml");
+    // Where it is a link, what it points to is meant: people keep their settings elsewhere.
+    fs::canonical(&path).unwrap_or(path)
 }
 
 fn read(path: &Path) -> Result<DocumentMut, Failure> {

@@ -24,7 +24,9 @@ fn path(cx: &Context) -> PathBuf {
         (None, Some(home)) => home.join(".docker"),
         (None, None) => PathBuf::from("/.docker"),
     };
-    folder.join("config.json")
+    let path = folder.join("config.json");
+    // Where it is a link, what it points to is meant: people keep their settings elsewhere.
+    fs::canonical(&path).unwrap_or(path)
 }
 
 /// The file's content; empty where there is none.

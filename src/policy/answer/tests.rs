@@ -29,6 +29,7 @@ fn request(url: &str) -> Request {
     Request {
         place,
         knows_path,
+        is_index: false,
         username,
     }
 }

@@ -64,6 +64,26 @@ fn a_token_answers_for_the_hosts_of_its_provider() {
         "provider = \"x\"\nhosts = [\"https://a/b\"]\n",
     );
     refused(&world, GITHUB, 1, "providers/bad.toml is wrong");
+    let bad = world.home().join(".config/agevault/providers/bad.toml");
+    std::fs::remove_file(&bad).unwrap();
+    world.program(tool("mkfifo"), &[&bad]).run().ok();
+    refused(&world, GITHUB, 1, "bad.toml");
+}
+
+#[test]
+fn an_empty_line_is_the_end_though_the_stream_stays_open() {
+    let world = one_token();
+    // The pipe has a writer as long as anybody reads it.
+    let script = "mkfifo in && exec 3<>in && printf 'protocol=https\nhost=github.com\n\n' >&3 && exec timeout 60 \"$0\" git-credential get <&3";
+    let answer = world
+        .program("sh", &["-c", script, VAULT])
+        .run()
+        .ok()
+        .text();
+    assert!(
+        answer.ends_with(&format!("password={}\n", secret("ci"))),
+        "{answer}"
+    );
 }
 
 #[test]
@@ -128,8 +148,13 @@ fn two_users_and_two_paths_on_one_host() {
         &world,
         "protocol=https\nhost=s\n",
         1,
-        "vault tag same/a --url https://s",
+        "vault tag same/a --username USER",
     );
+    let args = ["tag", "same/a", "--username", "me"];
+    world.vault(&args).run().ok();
+    refused(&world, "protocol=https\nhost=s\n", 1, "https://me@s");
+    let answer = get(&world, "protocol=https\nhost=s\nusername=me\n");
+    assert!(answer.ends_with(&format!("password={}\n", secret("a"))));
 }
 
 #[test]

@@ -132,114 +132,134 @@ fn world() -> World {
     world
 }
 
-/// A world with a project that needs a crate of that registry; and what cargo's configuration says.
-fn project(server: &Server) -> (World, String) {
-    let mut world = world();
-    // The compiler is the one of this machine; nothing else of cargo's is.
-    let usual = Path::new(&std::env::var_os("HOME").unwrap_or_default()).join(".rustup");
-    let rustup = std::env::var_os("RUSTUP_HOME").unwrap_or(usual.into());
-    world.set("RUSTUP_HOME", rustup);
-    if let Some(toolchain) = std::env::var_os("RUSTUP_TOOLCHAIN") {
-        world.set("RUSTUP_TOOLCHAIN", toolchain);
-    }
-    world.set("CARGO_HOME", world.home().join(".cargo"));
-    let config = format!(
-        "# mine\n[registries.loc]\nindex = \"sparse+http://{}/idx/\"\n",
-        server.host()
-    );
-    world.write(".cargo/config.toml", &config);
-    let manifest = "[package]\nname = \"x\"\nversion = \"0.1.0\"\nedition = \"2021\"\n[dependencies]\n\
-        nothere = { version = \"1\", registry = \"loc\" }\n";
-    world.write("x/Cargo.toml", manifest);
-    world.write("x/src/lib.rs", "");
-    let _ = world
-        .vault(&["plugins", "install", "cargo"])
-        .run()
-        .ok()
-        .says("cargo asks vault now");
-    (world, config)
+/// A package that needs a crate of the local registry; cargo is told of that, and to ask here.
+struct Package {
+    server: Server,
+    world: World,
+    config: String,
 }
 
-fn cargo(world: &World, args: &[&str], stdin: &str) -> Output {
-    let run = world
-        .program(env!("CARGO"), args)
-        .cwd(&world.home().join("x"));
-    run.stdin(stdin).run()
+impl Package {
+    fn new() -> Self {
+        let (server, mut world) = (crates(), world());
+        // The compiler is the one of this machine; nothing else of cargo's is.
+        for variable in ["RUSTUP_HOME", "RUSTUP_TOOLCHAIN"] {
+            if let Some(value) = std::env::var_os(variable) {
+                world.set(variable, value);
+            }
+        }
+        if std::env::var_os("RUSTUP_HOME").is_none() {
+            let home = std::env::var_os("HOME").unwrap();
+            world.set("RUSTUP_HOME", Path::new(&home).join(".rustup"));
+        }
+        world.set("CARGO_HOME", world.home().join(".cargo"));
+        let config = format!(
+            "# mine\n[registries.loc]\nindex = \"sparse+http://{}/idx/\"\n",
+            server.host()
+        );
+        world.write(".cargo/config.toml", &config);
+        world.write("x/Cargo.toml", "[package]\nname = \"x\"\nversion = \"0.1.0\"\nedition = \"2021\"\n[dependencies]\nnothere = { version = \"1\", registry = \"loc\" }\n");
+        world.write("x/src/lib.rs", "");
+        let args = ["plugins", "install", "cargo"];
+        let _ = world.vault(&args).run().ok().says("cargo asks vault now");
+        Self {
+            server,
+            world,
+            config,
+        }
+    }
+
+    fn cargo(&self, args: &[&str], stdin: &str) -> Output {
+        let run = self.world.program(env!("CARGO"), args);
+        run.cwd(&self.world.home().join("x")).stdin(stdin).run()
+    }
+
+    fn resolve(&self) -> Output {
+        self.cargo(&["generate-lockfile"], "")
+    }
+
+    fn login(&self, word: &str) -> Output {
+        let args = ["login", "--registry", "loc"];
+        self.cargo(&args, &(secret(word) + "\n"))
+    }
+
+    fn add(&self, name: &str, word: &str, url: &str) {
+        self.world.add_with(name, secret(word), &["--url", url]);
+    }
+
+    /// What the registry was asked, and whether with the right token.
+    fn asked(&self) -> String {
+        std::fs::read_to_string(self.server.folder.path().join("asked")).unwrap()
+    }
 }
 
 #[test]
 fn cargo_gets_its_token() {
-    let server = crates();
-    let (world, config) = project(&server);
-    let lock = || cargo(&world, &["generate-lockfile"], "");
-    let _ = lock().fails_with(101).says("no token found for `loc`");
-    // For another host, and for this one over https: neither is sent.
-    let https = format!("https://{}", server.host());
-    world.add_with(
-        "other",
-        secret("other"),
-        &["--url", "http://127.0.0.1:1/idx"],
-    );
-    world.add_with("https", secret("https"), &["--url", &https]);
-    lock().fails_with(101);
-    let url = format!("http://{}/idx/", server.host());
-    let expired = ["--url", &url, "--expires", "2020-01-01"];
-    world.add_with("crates/loc", secret("outdated"), &expired);
-    let _ = lock().fails_with(101).says("\"crates/loc\" expired");
+    let package = Package::new();
+    let (world, host) = (&package.world, package.server.host());
+    let missing = package.resolve().fails_with(101);
+    let _ = missing.says("no token found for `loc`");
+    // For another host, for this one over https, and for all of it: whoever has an index there says where its token goes.
+    package.add("other", "other", "http://127.0.0.1:1/idx");
+    package.add("https", "https", &format!("https://{host}/idx/"));
+    package.add("host", "host", &format!("http://{host}"));
+    package.resolve().fails_with(101);
+    let url = format!("http://{host}/idx/");
+    package.add("crates/loc", "outdated", &url);
+    let expire = |when: &str| {
+        let args = ["tag", "crates/loc", "--expires", when];
+        world.vault(&args).run().ok();
+    };
+    expire("2020-01-01");
+    let expired = package.resolve().fails_with(101);
+    let _ = expired.says("\"crates/loc\" expired");
     world.add_with("crates/loc", secret("crates"), &["--expires", "2099-01-01"]);
-    lock().ok();
-    let asked = std::fs::read_to_string(server.folder.path().join("asked")).unwrap();
+    package.resolve().ok();
+    let asked = package.asked();
     assert!(
         asked.contains("/idx/no/th/nothere right") && !asked.contains("wrong"),
         "{asked}"
     );
     world.vault(&["plugins", "remove", "cargo"]).run().ok();
     let left = std::fs::read_to_string(world.home().join(".cargo/config.toml")).unwrap();
-    assert_eq!(left, config);
-    assert!(
-        !world
-            .home()
-            .join(".local/bin/cargo-credential-vault")
-            .exists()
-    );
+    assert_eq!(left, package.config);
+    let link = world.home().join(".local/bin/cargo-credential-vault");
+    assert!(!link.exists());
 }
 
 #[test]
-fn what_cargo_is_told_is_kept_only_where_that_is_wanted() {
-    let server = crates();
-    let (world, _) = project(&server);
-    let login = |word: &str| {
-        cargo(
-            &world,
-            &["login", "--registry", "loc"],
-            &(secret(word) + "\n"),
-        )
-    };
-    let _ = login("new").fails_with(101).says("vault does not keep it");
-    world
-        .vault(&["config", "set", "on-store", "add"])
-        .run()
-        .ok();
-    login("new").ok();
-    login("new").ok();
-    let _ = login("another")
-        .fails_with(101)
-        .says("holds another secret");
-    let _ = cargo(&world, &["logout", "--registry", "loc"], "")
-        .fails_with(101)
-        .says("vault deletes nothing");
+fn what_cargo_is_told_is_kept_where_wanted_and_never_over_an_entry() {
+    let package = Package::new();
+    let world = &package.world;
+    let url = format!("http://{}/idx/", package.server.host());
+    package.add("crates/loc", "crates", &url);
+    let refused = package.login("new").fails_with(101);
+    let _ = refused.says("\"crates/loc\" holds another secret");
+    package.login("crates").ok();
+    world.vault(&["rm", "-f", "crates/loc"]).run().ok();
+    let unwanted = package.login("new").fails_with(101);
+    let _ = unwanted.says("vault does not keep it");
+    let args = ["config", "set", "on-store", "add"];
+    world.vault(&args).run().ok();
+    package.login("new").ok();
+    let logout = package.cargo(&["logout", "--registry", "loc"], "");
+    let _ = logout.fails_with(101).says("vault deletes nothing");
     let names = world.names();
-    assert!(
-        names.len() == 1 && names[0].starts_with("cargo/127.0.0.1-"),
-        "{names:?}"
-    );
+    let is_kept = |name: &String| name.starts_with("cargo/127.0.0.1-");
+    assert!(names.iter().any(is_kept), "{names:?}");
 }
 
 /// An image of no layer, as a folder that skopeo copies.
 fn image(world: &World) -> String {
     let folder = world.home().join("image");
     let config = br#"{"architecture":"amd64","os":"linux","config":{},"rootfs":{"type":"layers","diff_ids":[]}}"#;
-    let name = agevault::crypto::sign::digest_hex(config);
+    let digest = |bytes: &[u8]| {
+        use sha2::Digest as _;
+        let hash = sha2::Sha256::digest(bytes);
+        hash.iter()
+            .fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+    };
+    let name = digest(config);
     let manifest = format!(
         "{{\"schemaVersion\":2,\"mediaType\":\"application/vnd.docker.distribution.manifest.v2+json\",\"config\":{{\"mediaType\":\
          \"application/vnd.docker.container.image.v1+json\",\"size\":{},\"digest\":\"sha256:{name}\"}},\"layers\":[]}}",
@@ -251,86 +271,129 @@ fn image(world: &World) -> String {
     format!("dir:{}", folder.display())
 }
 
-/// A world whose docker and skopeo ask vault for that registry.
-fn containers(server: &Server) -> World {
-    let mut world = world();
-    let folder = world.home().join(".docker");
-    world.set("REGISTRY_AUTH_FILE", folder.join("config.json"));
-    world.set("DOCKER_CONFIG", folder);
-    let args = ["plugins", "install", "docker", "--host", &server.host()];
-    let _ = world.vault(&args).run().ok().says("docker asks vault now");
-    world.write(
-        "policy.json",
-        "{\"default\":[{\"type\":\"insecureAcceptAnything\"}]}",
-    );
-    world
+/// docker and skopeo, told to ask here for one registry.
+struct Clients {
+    world: World,
+    host: String,
 }
 
-fn skopeo(world: &World, args: &[&str], stdin: &str) -> Output {
-    let policy = world.home().join("policy.json").display().to_string();
-    let args = [&["--policy", &policy], args].concat();
-    world.program(tool("skopeo"), &args).stdin(stdin).run()
+impl Clients {
+    fn new(server: &Server) -> Self {
+        let mut world = world();
+        let config = world.home().join(".docker");
+        world.set("REGISTRY_AUTH_FILE", config.join("config.json"));
+        world.set("DOCKER_CONFIG", config);
+        let host = server.host();
+        let args = ["plugins", "install", "docker", "--host", &host];
+        let _ = world.vault(&args).run().ok().says("docker asks vault now");
+        let policy = "{\"default\":[{\"type\":\"insecureAcceptAnything\"}]}";
+        world.write("policy.json", policy);
+        Self { world, host }
+    }
+
+    fn skopeo(&self, args: &[&str]) -> Output {
+        let policy = self.world.home().join("policy.json").display().to_string();
+        let args = [&["--policy", &policy], args].concat();
+        self.world.program(tool("skopeo"), &args).run()
+    }
+
+    fn copy(&self) -> Output {
+        let target = format!("docker://{}/x:1", self.host);
+        let image = image(&self.world);
+        self.skopeo(&["copy", "--dest-tls-verify=false", &image, &target])
+    }
+
+    fn tags(&self) -> Output {
+        let from = format!("docker://{}/x", self.host);
+        self.skopeo(&["list-tags", "--tls-verify=false", &from])
+    }
+
+    fn login(&self) -> Output {
+        let args = ["login", "--tls-verify=false", "-u", "alice"];
+        let args = [&args[..], &["--password-stdin", &self.host]].concat();
+        let run = self.world.program(tool("skopeo"), &args);
+        run.stdin(secret("images")).run()
+    }
+
+    fn docker(&self, args: &[&str]) -> Output {
+        self.world.program(tool("docker"), args).run()
+    }
+
+    fn config(&self) -> String {
+        std::fs::read_to_string(self.world.home().join(".docker/config.json")).unwrap()
+    }
 }
 
 #[test]
 fn skopeo_and_docker_get_their_password() {
     let server = images();
-    let world = containers(&server);
-    let host = server.host();
-    let image = image(&world);
-    let target = format!("docker://{host}/x:1");
-    let copy = || {
-        skopeo(
-            &world,
-            &["copy", "--dest-tls-verify=false", &image, &target],
-            "",
-        )
-    };
-    copy().fails_with(1);
+    let clients = Clients::new(&server);
+    let (world, host) = (&clients.world, &clients.host);
+    clients.copy().fails_with(1);
     // A login that is not kept fails; one that is, serves from then on.
-    let login = [
-        "login",
-        "--tls-verify=false",
-        "-u",
-        "alice",
-        "--password-stdin",
-        &host,
-    ];
-    let login = || skopeo(&world, &login, &secret("images"));
-    assert_ne!(login().code, 0);
-    world
-        .vault(&["config", "set", "on-store", "add"])
-        .run()
-        .ok();
-    login().ok();
+    assert_ne!(clients.login().code, 0);
+    let args = ["config", "set", "on-store", "add"];
+    world.vault(&args).run().ok();
+    clients.login().ok();
     let name = format!("docker/{}/alice", host.replace(':', "-"));
-    login().ok();
     assert_eq!(world.names(), [name.as_str()]);
-    copy().ok();
-    let tags = format!("docker://{host}/x");
-    let list = || skopeo(&world, &["list-tags", "--tls-verify=false", &tags], "");
-    let listed = list().ok().text();
+    clients.login().ok();
+    assert_eq!(world.names(), [name.as_str()]);
+    clients.copy().ok();
+    let listed = clients.tags().ok().text();
     assert!(listed.contains("\"1\""), "{listed}");
-    let docker = |args: &[&str]| world.program(tool("docker"), args).run();
-    let inspect = ["manifest", "inspect", "--insecure", &format!("{host}/x:1")];
-    let seen = docker(&inspect).ok().text();
+    let from = format!("{host}/x:1");
+    let seen = clients.docker(&["manifest", "inspect", "--insecure", &from]);
+    let seen = seen.ok().text();
     assert!(seen.contains("schemaVersion"), "{seen}");
-    docker(&["logout", &host]).ok();
+    clients.docker(&["logout", host]).ok();
     assert_eq!(world.names(), [name.as_str()]);
     // Expired: the client says why.
-    world
-        .vault(&["tag", &name, "--expires", "2020-01-01"])
-        .run()
-        .ok();
-    let _ = list().fails_with(1).says("expired");
-    let config = || std::fs::read_to_string(world.home().join(".docker/config.json")).unwrap();
+    let args = ["tag", &name, "--expires", "2020-01-01"];
+    world.vault(&args).run().ok();
+    let _ = clients.tags().fails_with(1).says("expired");
+    let config = clients.config();
     assert!(
-        config().contains("\"credHelpers\"") && !config().contains("\"auth\""),
-        "{}",
-        config()
+        config.contains("\"credHelpers\"") && !config.contains("\"auth\""),
+        "{config}"
     );
     world.vault(&["plugins", "remove", "docker"]).run().ok();
-    assert!(!config().contains("vault"), "{}", config());
+    let config = clients.config();
+    assert!(!config.contains("vault"), "{config}");
+}
+
+#[test]
+fn settings_behind_a_link_stay_there() {
+    let world = world();
+    for (link, target, before, args) in [
+        (
+            ".docker/config.json",
+            "dots/docker.json",
+            "{\n  \"auths\": {}\n}\n",
+            &["docker", "--host", "r.example"][..],
+        ),
+        (
+            ".cargo/config.toml",
+            "dots/cargo.toml",
+            "[net]\noffline = true\n",
+            &["cargo"],
+        ),
+    ] {
+        world.write(target, before);
+        let (link, target) = (world.home().join(link), world.home().join(target));
+        std::fs::create_dir_all(link.parent().unwrap()).unwrap();
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        let install = [&["plugins", "install"], args].concat();
+        let text = || std::fs::read_to_string(&target).unwrap();
+        world.vault(&install).run().ok();
+        let once = text();
+        assert!(once.contains("vault"), "{once}");
+        world.vault(&install).run().ok();
+        assert_eq!(text(), once);
+        world.vault(&["plugins", "remove", args[0]]).run().ok();
+        assert_eq!(text(), before);
+        assert!(link.is_symlink());
+    }
 }
 
 #[test]
