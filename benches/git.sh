@@ -14,7 +14,7 @@ runs=${RUNS:-40} count=1000
 secret=tok_9f8e7d6c5b4a39281706f5e4d3c2b1a0_0123456789
 printf %s "$secret" >"$work/secret"
 vault init --no-passphrase --no-recovery --no-git --member bench 2>/dev/null
-for i in $(seq $count); do printf 'git/host%05d/bench\n' "$i"; done | fill "$work/secret" --url
+for i in $(seq $count); do printf 'git/host%05d\n' "$i"; done | fill "$work/secret" --url
 
 for i in $(seq $count); do printf 'https://bench:%s@host%05d.example\n' "$secret" "$i"; done >"$work/.git-credentials"
 chmod 600 "$work/.git-credentials"
@@ -27,12 +27,16 @@ mkdir -p "$work/.config/pass-git-helper"
 for i in $(seq $count); do printf '[host%05d.example]\ntarget=git/bench\n' "$i"; done >"$work/.config/pass-git-helper/git-pass-mapping.ini"
 
 printf 'protocol=https\nhost=host00500.example\n\n' >"$work/ask"
-through() { printf 'git -c credential.helper= -c credential.helper="%s" credential fill' "$1"; }
-ours=$(through "$(command -v vault) git-credential") store=$(through store) pass=$(through "!pass-git-helper \$@")
-for command in "$ours" "$store" "$pass"; do
-  sh -c "$command" <"$work/ask" | grep -q "^password=$secret\$" || { echo "no answer: $command" >&2; exit 1; }
-done
-hyperfine -N --style none --warmup 3 --runs "$runs" --input "$work/ask" --export-json "$work/times.json" "$ours" "$store" "$pass" >/dev/null
+# Each through a script of its own, which becomes git: the same start for all three.
+through() { # through SCRIPT HELPER
+  printf '#!/bin/sh\nexec git -c credential.helper= -c credential.helper="%s" credential fill <%s\n' "$2" "$work/ask" >"$work/$1"
+  chmod 700 "$work/$1"
+  "$work/$1" | grep -q "^password=$secret\$" || { echo "no answer: $2" >&2; exit 1; }
+}
+through ours "$(command -v vault) git-credential"
+through store store
+through pass '!pass-git-helper'
+hyperfine -N --style none --warmup 3 --runs "$runs" --export-json "$work/times.json" "$work/ours" "$work/store" "$work/pass" >/dev/null
 python3 - "$work/times.json" <<'END'
 import json, sys
 ours, store, other = (one["median"] * 1000 for one in json.load(open(sys.argv[1]))["results"])

@@ -41,7 +41,7 @@ instructions() { # instructions COMMAND... : user-space instructions of one run
 median() { # median PREPARE COMMAND... : medians in ms, interleaved by hyperfine in one call
   local prepare=$1
   shift
-  hyperfine -N --input "${input:-null}" --style none --warmup 3 --runs "$runs" --prepare "$prepare" --export-json "$work/times.json" "$@" >/dev/null
+  hyperfine -N --style none --warmup 3 --runs "$runs" --prepare "$prepare" --export-json "$work/times.json" "$@" >/dev/null
   python3 -c 'import json,sys
 for r in json.load(open(sys.argv[1]))["results"]: print(r["median"] * 1000)' "$work/times.json"
 }

@@ -25,3 +25,21 @@ cmd_list() { echo "vault ls --flat"; }
 cmd_find() { echo "vault find $1"; }
 # by metadata, as kbs2 does; vault grep looks into the secrets themselves
 cmd_meta() { echo "vault find --tag bench"; }
+cmd_gitcred() {
+  vault add github/bench --provider github --username bench <"$HOME/secret" >&2 && vault plugins install git --global >&2 && gitcred_script
+}
+cmd_clone() {
+  AGEVAULT_STORE=$HOME/clone-store vault init --no-recovery >&2 &&
+    names "$ENTRIES" | AGEVAULT_STORE=$HOME/clone-store "$FILL" "$HOME/secret" >&2 &&
+    git init -q --bare -b main "$HOME/remote.git" >&2 &&
+    vault --store "$HOME/clone-store" remote add "$HOME/remote.git" >&2 && vault --store "$HOME/clone-store" sync >&2 &&
+    echo "vault clone $HOME/remote.git $HOME/copy && exec vault --store $HOME/copy ls" | script clone.sh
+}
+prep_clone() { echo "rm -rf $HOME/copy"; }
+# A new epoch: every entry is opened, signed and encrypted anew.
+cmd_rekey() { echo "vault members rotate-key"; }
+cmd_dotfiles() {
+  for i in $(seq 20); do head -c 1024 /dev/urandom >"$HOME/.rc$i"; done
+  vault dotfiles add "$HOME"/.rc* >&2 && echo "vault dotfiles apply --yes"
+}
+prep_dotfiles() { echo "rm -f $(echo "$HOME"/.rc*)"; }

@@ -106,7 +106,7 @@ pub(super) fn decide(
 
 impl Decided {
     /// Opens it, and notes to whom it is given.
-    fn open(mut self, cx: &Context, request: &Request) -> Result<Given, Failure> {
+    pub(super) fn open(mut self, cx: &Context, request: &Request) -> Result<Given, Failure> {
         let name = Name::parse(&self.header.name)?;
         let entry = self.opened.store.entry(&self.keys, &name)?;
         let now = cx.env.now;

@@ -9,6 +9,7 @@ use crate::cli::answer;
 use crate::cli::context::Context;
 use crate::cli::context::Opened;
 use crate::cli::failure::Failure;
+use crate::cli::failure::LOCKED;
 use crate::cli::keep;
 use crate::git::user::UserGit;
 use crate::plugins::git;
@@ -107,9 +108,15 @@ fn read() -> Result<Description, Failure> {
 fn get(cx: &mut Context) -> Result<(), Failure> {
     let asked = read()?;
     let request = asked.request()?;
-    let Some(given) = answer::answer(cx, &request, unlock)? else {
+    let Some(decided) = answer::decide(cx, &request, unlock)? else {
         return Ok(());
     };
+    let name = &decided.header.name;
+    if decided.header.confirm && is_quiet(cx) {
+        let text = format!("\"{name}\" wants consent, and git says that nobody is to be asked");
+        return Err(Failure::new(LOCKED, text));
+    }
+    let given = decided.open(cx, &request)?;
     if given.username.is_none() {
         cx.ui.say(&format!(
             "\"{0}\" names no user; give it one with: vault tag {0} --username USER",
@@ -130,15 +137,17 @@ fn unlock(cx: &mut Context, opened: &Opened) -> Result<Box<dyn Keeper>, Failure>
     if let Some(keys) = cx.unlock_silently(opened) {
         return Ok(keys);
     }
-    let is_off = |value: &str| ["0", "false", "no", "off", "never"].contains(&value);
-    let is_quiet = cx.env.var(TERMINAL_PROMPT).is_some_and(is_off)
-        || UserGit::new(&cx.env.cwd, &cx.env.vars)
-            .setting("credential.interactive")
-            .is_some_and(|value| is_off(&value));
-    if is_quiet {
+    if is_quiet(cx) {
         cx.ask_nobody();
     }
     cx.unlock(opened)
+}
+
+/// Whether git itself would ask nobody: by its variable, or by a setting, for which git is asked.
+fn is_quiet(cx: &Context) -> bool {
+    let is_off = |value: &str| ["0", "false", "no", "off", "never"].contains(&value);
+    let git = || UserGit::new(&cx.env.cwd, &cx.env.vars).setting("credential.interactive");
+    cx.env.var(TERMINAL_PROMPT).is_some_and(is_off) || git().is_some_and(|value| is_off(&value))
 }
 
 fn store(cx: &mut Context) -> Result<(), Failure> {

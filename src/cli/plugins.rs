@@ -140,6 +140,9 @@ impl Run for Args {
                 paths,
                 dry_run,
             } => {
+                if plugin == Plugin::Docker {
+                    docker::check(&hosts)?;
+                }
                 let link = plugin.link().map(|name| link::install(cx, name, dry_run));
                 let link = link.transpose()?;
                 match (plugin, link) {

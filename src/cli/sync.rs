@@ -72,11 +72,12 @@ impl Run for Args {
         } else {
             self.print(cx, &remote, &done);
         }
-        if self.dry_run {
-            return Ok(0);
-        }
         cx.ui.finish()?;
-        let code = dotfiles::after_sync(cx, &opened, self.apply)?;
+        let code = if self.dry_run {
+            0
+        } else {
+            dotfiles::after_sync(cx, &opened, self.apply)?
+        };
         done.whole()?;
         Ok(code)
     }

@@ -52,8 +52,9 @@ impl Run for Args {
             parse_fingerprint(words).map_err(|error| Failure::usage(error.to_string()))?;
         }
         let fetch = |store: &Store| fetch(cx, store);
-        let found = trust::find(&site.path, &cx.env.places.state, fetch)?;
-        let Some(offer) = found else {
+        let found = trust::find(&site.path, &cx.env.places.state, fetch);
+        cx.ui.progress("");
+        let Some(offer) = found? else {
             return nothing_new(cx, words.as_deref());
         };
         offer.check(words.as_deref())?;
@@ -96,7 +97,14 @@ fn fetch(cx: &Context, store: &Store) -> Result<Option<Fetched>, sync::Error> {
             .say("waiting for another vault to finish talking to the remote");
     };
     let git = cx.git(store.path());
-    sync::fetch(store, &git, &remote, &mut |_| {}, on_wait).map(Some)
+    sync::fetch(
+        store,
+        &git,
+        &remote,
+        &mut |text| cx.ui.progress(text),
+        on_wait,
+    )
+    .map(Some)
 }
 
 /// There is no other epoch than the one that this device knows.

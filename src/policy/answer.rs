@@ -119,10 +119,21 @@ impl Request {
 
     /// Whether an entry would answer, if need be at another time: what the index is asked.
     pub fn is_near(&self, header: &Header, with: Circumstances<'_>) -> bool {
-        matches!(
-            self.judge(header, with),
-            Ok(_) | Err(Misfit::Expired(_) | Misfit::Refused(_))
-        )
+        let is_near = || {
+            let judged = self.judge(header, with);
+            matches!(judged, Ok(_) | Err(Misfit::Expired(_) | Misfit::Refused(_)))
+        };
+        self.may_be_at(header) && is_near()
+    }
+
+    /// Whether an entry's address has the letters of the host in it, if it has one. Most have not, and need not be read.
+    fn may_be_at(&self, header: &Header) -> bool {
+        let host = self.place.host.as_bytes();
+        let has_host = |url: &String| {
+            let mut parts = url.as_bytes().windows(host.len().max(1));
+            host.is_empty() || parts.any(|part| part.eq_ignore_ascii_case(host))
+        };
+        header.url.as_ref().is_none_or(has_host)
     }
 
     /// When the host has refused an entry as it is now, if it has.

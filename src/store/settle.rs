@@ -109,6 +109,17 @@ impl Store {
 
     /// Moves the work tree and git's index from the commit that it shows to a verified one.
     pub(super) fn show(&self, repo: &Repo, shown: Option<Id>, head: Id) -> Result<Settled, Error> {
+        self.show_on_way(repo, shown, head, head)
+    }
+
+    /// The same on the way to `last`: what that has is not gone for good, and its revision stays as it is.
+    pub(super) fn show_on_way(
+        &self,
+        repo: &Repo,
+        shown: Option<Id>,
+        head: Id,
+        last: Id,
+    ) -> Result<Settled, Error> {
         let changes = repo.diff(shown, head)?;
         let mut left = Vec::new();
         // What goes is gone first: where case does not count, a name that only changes its case is one file.
@@ -121,8 +132,13 @@ impl Store {
                 left.push(change.path.clone());
             }
         }
-        let removed = changes.iter().filter(|change| change.new.is_none());
-        self.raise_removed(removed.map(|change| change.path.as_str()))?;
+        let mut removed = Vec::new();
+        for change in changes.iter().filter(|change| change.new.is_none()) {
+            if last == head || repo.blob_at(last, &change.path)?.is_none() {
+                removed.push(change.path.as_str());
+            }
+        }
+        self.raise_removed(removed.into_iter())?;
         let moved: Vec<_> = changes
             .into_iter()
             .map(|change| (change.path, change.new))

@@ -50,6 +50,8 @@ pub enum Sight {
 pub(super) struct Turn {
     /// The commit that makes it the truth; none in a store without git.
     pub(super) commit: Option<Id>,
+    /// The head of the epoch below that, which the work tree shows first, where work was carried over to it.
+    pub(super) through: Option<Id>,
     /// The epochs before it, as one line.
     pub(super) past: String,
     /// The `.vault/format` to pin.
@@ -247,8 +249,11 @@ impl State {
         let text = String::from_utf8(bytes).map_err(|_| damaged(&self.path.join("turn")))?;
         let mut parts = text.splitn(3, '\n');
         let mut part = || parts.next().unwrap_or_default().to_owned();
+        let heads = part();
+        let (commit, through) = heads.split_once(' ').unwrap_or((&heads, ""));
         Ok(Some(Turn {
-            commit: Id::parse(&part()),
+            commit: Id::parse(commit),
+            through: Id::parse(through),
             past: part(),
             clear: part().into_bytes(),
         }))
@@ -256,8 +261,9 @@ impl State {
 
     /// Remembers a move to another epoch before it happens (W-092).
     pub(super) fn set_turn(&self, turn: &Turn) -> Result<(), Error> {
-        let commit = turn.commit.map(|id| id.to_string()).unwrap_or_default();
-        let lines = format!("{commit}\n{}\n", turn.past.trim_end());
+        let hex = |id: Option<Id>| id.map(|id| id.to_string()).unwrap_or_default();
+        let (commit, through) = (hex(turn.commit), hex(turn.through));
+        let lines = format!("{commit} {through}\n{}\n", turn.past.trim_end());
         let text = [lines.as_bytes(), &turn.clear].concat();
         self.set("turn", &text)
     }

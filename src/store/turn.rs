@@ -280,6 +280,22 @@ impl Store {
         let _ = self.remember(&fresh);
     }
 
+    /// Finishes showing a head that does not descend from what is shown: beside that, work was carried over to it.
+    fn show_through(&self, turn: &Turn, lock: &Lock) -> Result<(), Error> {
+        let shown = self.state.shown()?.and_then(|hex| Id::parse(&hex));
+        let (Some(repo), Some(shown), Some(through)) = (&self.repo, shown, turn.through) else {
+            return Ok(());
+        };
+        let last = turn.commit.unwrap_or(through);
+        if repo.is_ancestor(shown, last)? {
+            return Ok(());
+        }
+        if lock.is_marked() {
+            self.clean()?;
+        }
+        self.show_on_way(repo, Some(shown), through, last).map(drop)
+    }
+
     /// Whether the change that a move to another epoch was remembered for has become the truth.
     fn has_turned(&self, turn: &Turn) -> Result<bool, Error> {
         match (&self.repo, turn.commit) {
@@ -387,6 +403,7 @@ impl<'k> Landing<'k> {
         let repo = self.repo()?;
         let turn = Turn {
             clear: self.clear.clone(),
+            through: Some(head),
             ..turn_to(self.keys, Some(to))
         };
         let state = &self.store.state;
@@ -396,15 +413,18 @@ impl<'k> Landing<'k> {
             repo.move_head(here, to, who, why)?;
         }
         state.finish_turn(&turn)?;
-        let mut left = self.store.show(repo, shown, head)?.left;
+        let mut left = self.store.show_on_way(repo, shown, head, to)?.left;
         if to != head {
             left.extend(self.store.show(repo, Some(head), to)?.left);
         }
         self.remember(headers)?;
         state.clear_turn()?;
-        // The mark only makes the next command look for left-overs: there are none now.
-        let _ = self.lock.clear();
         Ok(left)
+    }
+
+    /// All is done. The mark only makes the next command look for left-overs: there are none now.
+    pub fn done(self) {
+        let _ = self.lock.clear();
     }
 
     /// The same without git, where the files are there already.
@@ -439,6 +459,7 @@ pub(super) fn resume(real: &Path, state: &State) -> Result<(), Error> {
     let store = Store::in_epoch(real, state.again(), Epoch::parse(&turn.clear)?)?;
     if store.has_turned(&turn)? {
         state.finish_turn(&turn)?;
+        store.show_through(&turn, &lock)?;
         store.finish_locked(&lock)?;
         Ok(())
     } else {
@@ -460,6 +481,7 @@ pub(super) fn mark(state: &State, lock: &Lock) -> Result<(), Error> {
 pub(super) fn turn_to(keys: &KeyFile, commit: Option<Id>) -> Turn {
     Turn {
         commit,
+        through: None,
         past: Ended::list_text(keys.ended()),
         clear: keys.epoch.to_text().into_bytes(),
     }

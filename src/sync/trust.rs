@@ -199,18 +199,18 @@ impl Offer {
         let before = self.check_past(keys)?;
         let has_moved = matches!(self.found, Found::Head(_));
         let landing = Landing::begin(&self.store, keys, &self.clear, has_moved)?;
-        match self.lender()? {
-            None => {
-                let entries = self.check_files(keys, how.progress)?;
-                landing.land_plain(&entries)?;
-                Ok(Followed {
-                    carried: Carried::default(),
-                    entries: entries.len(),
-                    left: Vec::new(),
-                })
-            }
-            Some(_) => self.follow_git(keys, &before, &landing, how),
+        if self.lender()?.is_some() {
+            let followed = self.follow_git(keys, &before, &landing, how)?;
+            landing.done();
+            return Ok(followed);
         }
+        let entries = self.check_files(keys, how.progress)?;
+        landing.land_plain(&entries)?;
+        Ok(Followed {
+            carried: Carried::default(),
+            entries: entries.len(),
+            left: Vec::new(),
+        })
     }
 
     fn follow_git(

@@ -60,6 +60,7 @@ fn told_of_epoch(store: &Store, fetched: &Fetched, error: Error) -> Error {
         (Error::Rewound { refusal, head }, Some(found)) => {
             match check_epoch(store, &fetched.repo, found) {
                 Err(Error::OtherEpoch { epoch, .. }) => Error::OtherEpoch { refusal, epoch },
+                Err(Error::Over { head, .. }) => Error::Over { refusal, head },
                 _ => Error::Rewound { refusal, head },
             }
         }

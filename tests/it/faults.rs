@@ -114,7 +114,7 @@ const TAGGED: &str = "f/one";
 impl Change {
     /// Whether it begins a new epoch, which changes no entry: then the epoch counts as content.
     fn renews(&self) -> bool {
-        self.args[0] == "members"
+        ["members", "trust"].contains(&self.args[0])
     }
 
     /// What the store holds before it. A new epoch writes everything, so two entries are enough; a large one, for which files
@@ -133,22 +133,26 @@ impl Change {
     /// Of how many calls of one kind a fault is tried. A new epoch makes the same calls for one file after the other.
     fn most(&self) -> usize {
         match self.args {
-            ["members", "rotate-key"] => 2,
+            ["members", "rotate-key"] | ["trust", ..] => 2,
             ["members", ..] => 4,
             ["sync"] => 6,
             _ => usize::MAX,
         }
     }
 
-    /// Whether a fault is tried in any case: what a sync renames, links and removes decides what the store is after it.
+    /// Whether a fault is tried in any case: what a sync renames, links and removes decides what the store is after it, and what
+    /// is renamed on the way to a new epoch, which of the two the device is in.
     fn tries_each(&self, fault: &Fault) -> bool {
+        if self.args[0] == "trust" {
+            return fault.call.starts_with("rename") && fault.effect.contains("KILL");
+        }
         let decides = ["rename", "link", "unlink"];
         self.args[0] == "sync" && decides.iter().any(|call| fault.call.starts_with(call))
     }
 
     /// Whether it starts an editor, which is not to meet the fault in vault's stead: then vault's first thread alone meets it.
     fn starts_another(&self) -> bool {
-        ["edit", "sync"].contains(&self.args[0])
+        ["edit", "sync", "trust"].contains(&self.args[0])
     }
 }
 
@@ -301,6 +305,44 @@ fn sync_survives_faults_at_calls_of_every_kind() {
     );
 }
 
+/// A new epoch at the remote is followed, and work that was not pushed is carried over: it is as before, or followed with everything.
+#[test]
+fn trust_survives_faults_at_calls_of_every_kind() {
+    let world = World::with_store();
+    for (name, word) in BEFORE {
+        world.add(name, secret(word));
+    }
+    let (remote, other) = (world.home().join("remote.git"), world.home().join("other"));
+    let [remote, other] = [&remote, &other].map(|path| path.to_str().unwrap());
+    let bare = ["init", "-q", "--bare", "-b", "main", remote];
+    world.program(tool("git"), &bare).run().ok();
+    world.vault(&["remote", "add", remote]).run().ok();
+    world.vault(&["sync"]).run().ok();
+    world.vault(&["clone", remote, other]).run().ok();
+    let there = |args: &[&str]| world.vault(&[&["-S", other], args].concat()).run().ok();
+    there(&["members", "rotate-key"]);
+    let status = there(&["status", "--json"]).text();
+    let status: serde_json::Value = serde_json::from_str(&status).unwrap();
+    let words = status["fingerprint"].as_str().unwrap().to_owned();
+    // The arguments of a change live as long as the test program.
+    let args: &'static [&'static str] = Box::leak(Box::new(["trust", Box::leak(words.into())]));
+    world
+        .vault(&["tag", TAGGED, "--description", "here"])
+        .run()
+        .ok();
+    world.add("mine", secret("mine"));
+    std::fs::remove_dir_all(other).unwrap();
+    forget_all_but(&world.state().join("stores"), &world.store());
+    survives_from_to(
+        &Change {
+            args,
+            stdin: "",
+            after: &[],
+        },
+        (&world, &[(TAGGED, "one here"), ("mine", "mine")]),
+    );
+}
+
 /// Removes what is remembered of other stores than one.
 fn forget_all_but(stores: &Path, store: &Path) {
     for name in names(stores) {
@@ -338,9 +380,17 @@ fn survives_in(change: &Change, world: &World) {
 }
 
 fn survives_from(change: &Change, world: &World) {
+    survives_from_to(change, (world, &[]));
+}
+
+/// The same in a world that has changed these entries already.
+fn survives_from_to(change: &Change, (world, changed): (&World, &[(&str, &str)])) {
     let lanes: Vec<Lane> = (0..LANES).map(|number| Lane::new(world, number)).collect();
     let before = change.before().into_iter();
     let mut new: Content = before.map(|(name, word)| (name, value(&word))).collect();
+    for (name, words) in changed {
+        new.insert((*name).to_owned(), value(words));
+    }
     if change.renews() {
         new.insert(EPOCH.to_owned(), "1".to_owned());
     }
@@ -569,6 +619,10 @@ impl Lane {
             self.syncs_again(change, new)?;
             return Ok(true);
         }
+        if change.args[0] == "trust" {
+            self.trusts_again(change, new)?;
+            return Ok(true);
+        }
         if after_change {
             self.stay_removed(change)?;
         }
@@ -589,6 +643,18 @@ impl Lane {
             return Err(format!(
                 "sync again: {again:?}; {content:?}; {head} {there}"
             ));
+        }
+        Ok(())
+    }
+
+    /// A new epoch that was not followed because of a fault is followed when it is told once more.
+    fn trusts_again(&self, change: &Change, new: &Content) -> Result<(), String> {
+        let again = self.world.vault(change.args).run();
+        let mut wanted = new.clone();
+        wanted.insert("next".to_owned(), value("next"));
+        let content = self.content(change);
+        if again.code != 0 || content != wanted {
+            return Err(format!("trust again: {again:?}; {content:?}"));
         }
         Ok(())
     }

@@ -106,7 +106,7 @@ fn absences_hold() {
         ("eprintln!", &["src/cli/ui.rs"]),
         (
             "std::process::Command",
-            &["src/sys/process.rs", "src/git/run.rs"],
+            &["src/sys/process.rs", "src/git/run.rs", "src/git/user.rs"],
         ),
     ];
     let mut wrong = Vec::new();

@@ -421,6 +421,7 @@ fn check_chain(path: &Path, case: &Case) -> Result<(), Option<Stage>> {
     make::git(&store, &["symbolic-ref", "HEAD", "refs/heads/main"]);
     let opened = device.open().map_err(|refused| refused.1)?;
     opened.state.set_shown(shown).unwrap();
+    opened.state.note_made(Id::parse(shown).unwrap()).unwrap();
     if let Some(words) = &case.words {
         drop(opened);
         device.trust(words).map_err(|refused| refused.1)?;

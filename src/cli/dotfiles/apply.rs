@@ -265,6 +265,9 @@ impl Args {
         let place = here::shown(cx, dots, item.target());
         let question = format!("{place}: {why}. Put the store's there?");
         if let Some(answer) = cx.confirm(&question)? {
+            if !answer {
+                cx.ui.say(&format!("{place} is left as it is"));
+            }
             return Ok(answer);
         }
         cx.ui

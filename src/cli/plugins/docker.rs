@@ -64,14 +64,19 @@ pub(super) fn hosts(cx: &Context) -> Result<Vec<String>, Failure> {
     Ok(ours.map(|(host, _)| host.clone()).collect())
 }
 
-/// Has docker ask here for these registries.
-pub(super) fn install(cx: &mut Context, hosts: &[String], dry_run: bool) -> Result<(), Failure> {
-    let path = path(cx);
-    let mut config = read(&path)?;
+/// Refuses to be asked for every registry: a login that is not for here would fail.
+pub(super) fn check(hosts: &[String]) -> Result<(), Failure> {
     if hosts.is_empty() {
         let failure = Failure::usage("say for which registry");
         return Err(failure.hint("such as: vault plugins install docker --host registry.example"));
     }
+    Ok(())
+}
+
+/// Has docker ask here for these registries.
+pub(super) fn install(cx: &mut Context, hosts: &[String], dry_run: bool) -> Result<(), Failure> {
+    let path = path(cx);
+    let mut config = read(&path)?;
     let table = config
         .entry(TABLE)
         .or_insert_with(|| Value::Object(Map::new()));

@@ -4,6 +4,8 @@ use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::cli::plugins::ScopeArgs;
 use crate::cli::plugins::registration::Scope;
+use crate::cli::ui::Style;
+use crate::git::address::shown;
 use crate::git::user::UserGit;
 use crate::policy::place::Place;
 use crate::store;
@@ -65,7 +67,9 @@ pub(super) fn run(cx: &mut Context, args: &Args) -> Result<(), Failure> {
         return Ok(());
     }
     for change in &changes {
-        cx.ui.line(&change.shown);
+        // Names and addresses are the repository's, and so a stranger's text.
+        let line = cx.ui.paint(&change.shown, Style::Plain).into_owned();
+        cx.ui.line(&line);
     }
     if args.dry_run {
         return Ok(());
@@ -149,7 +153,7 @@ fn remotes(cx: &Context, git: &UserGit, args: &Args) -> Result<Vec<Change>, Fail
         } else if known.is_some() {
             calls.push(words(&["--local", "--unset", &kept]));
         }
-        let shown = format!("{name}: {url} -> {new}");
+        let shown = format!("{name}: {} -> {}", shown(url), shown(&new));
         changes.push(Change { shown, calls });
     }
     Ok(changes)

@@ -39,7 +39,16 @@ fn check(url: &str, entries: &[&str], expected: &str) {
     let headers: Vec<Header> = entries.iter().map(|line| header(line)).collect();
     let now = NOW.parse().unwrap();
     let with = Circumstances { now, refused: &[] };
-    let (choice, _) = request(url).choose(&headers, with);
+    let (choice, judged) = request(url).choose(&headers, with);
+    for (header, judged) in headers.iter().zip(judged) {
+        let is_near = matches!(judged, Ok(_) | Err(Misfit::Expired(_) | Misfit::Refused(_)));
+        assert_eq!(
+            request(url).is_near(header, with),
+            is_near,
+            "{url} {}",
+            header.name
+        );
+    }
     let names = |all: Vec<usize>| {
         let names: Vec<&str> = all.iter().map(|at| headers[*at].name.as_str()).collect();
         names.join("+")

@@ -375,6 +375,17 @@ fn a_locked_store_is_one_line_and_asks_nobody_without_a_terminal() {
         .run()
         .ok();
     refused(&world, GITHUB, 4, "needs a passphrase");
+    // What this device remembers explains, and says that it was not verified.
+    let told = world
+        .vault(&["explain", "https://github.com"])
+        .run()
+        .ok()
+        .says("not verified");
+    assert!(
+        told.text().starts_with("github/ci: answers"),
+        "{}",
+        told.text()
+    );
     // For another host nobody is asked, and nothing is said.
     assert_eq!(get(&world, "protocol=https\nhost=elsewhere\n"), "");
     let run = world
@@ -387,11 +398,22 @@ fn a_locked_store_is_one_line_and_asks_nobody_without_a_terminal() {
 fn a_token_that_wants_consent_is_not_given_without() {
     let world = one_token();
     world.vault(&["tag", "github/ci", "--confirm"]).run().ok();
-    let output = helper(&world, "get", GITHUB).fails_with(4);
-    assert_eq!(
-        (output.stdout, output.stderr.lines().count()),
-        (Vec::new(), 1)
-    );
+    refused(&world, GITHUB, 4, "github/ci");
+    for (variable, value) in [
+        ("GIT_TERMINAL_PROMPT", "0"),
+        ("GIT_CONFIG_PARAMETERS", "'credential.interactive'='never'"),
+    ] {
+        let run = world.vault(&["git-credential", "get"]).env(variable, value);
+        let output = run
+            .stdin(GITHUB)
+            .run()
+            .fails_with(4)
+            .says("nobody is to be asked");
+        assert_eq!(
+            (output.stdout, output.stderr.lines().count()),
+            (Vec::new(), 1)
+        );
+    }
 }
 
 #[test]

@@ -347,3 +347,26 @@ fn what_would_answer_is_explained() {
     assert!(!uses.text().contains("explain"));
     assert!(get(&world, "protocol=https\nhost=h\nusername=alice\n").contains("username=alice"));
 }
+
+#[test]
+fn ssh_asks_by_a_prompt() {
+    let mut world = World::with_store();
+    let key = world.home().join(".ssh/id_ed25519");
+    std::fs::create_dir_all(key.parent().unwrap()).unwrap();
+    let path = key.to_str().unwrap();
+    let keygen = ["-q", "-t", "ed25519", "-N", &secret("key"), "-f", path];
+    world.program(tool("ssh-keygen"), &keygen).run().ok();
+    world.vault(&["plugins", "install", "askpass"]).run().ok();
+    world.set("SSH_ASKPASS", world.home().join(".local/bin/vault-askpass"));
+    world.set("SSH_ASKPASS_REQUIRE", "force");
+    let add = || {
+        let args = [tool("ssh-add").display().to_string(), path.to_owned()];
+        world.program(tool("ssh-agent"), &args).run()
+    };
+    assert_ne!(add().code, 0);
+    let url = format!("file://{path}");
+    world.add_with("ssh/key", secret("key"), &["--url", &url]);
+    let _ = add().ok().says("Identity added");
+    world.add("ssh/key", secret("another"));
+    assert_ne!(add().code, 0);
+}
