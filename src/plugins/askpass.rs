@@ -178,6 +178,7 @@ mod tests {
     fn a_server_asks_for_itself_alone() {
         for words in [
             "x@victim.example) Password: ",
+            "octo@victim.example's password: ",
             "Enter passphrase for key '/home/me/.ssh/id'; then your password: ",
             "Password for 'https://github.com', or your password: ",
         ] {
@@ -199,7 +200,6 @@ mod tests {
             "Password for 'https://github.com' or so",
             "Your GitHub token? ",
             // A server's words after ssh's own.
-            "(octo@evil.example) octo@victim.example's password: ",
             "(octo@evil.example)octo@victim.example's password: ",
             "(octo@evil.example) Your code: ",
             "(octo@evil.example octo@victim.example) Password: ",
