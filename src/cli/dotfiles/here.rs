@@ -312,6 +312,11 @@ fn what(item: &Item) -> String {
             let text = String::from_utf8_lossy(content.bytes.expose());
             format!("  (a link to {text})")
         }
+        (Standing::Add, None, Some(mode), Some(content))
+            if content.header.template && mode & 0o077 != 0 =>
+        {
+            format!("  (filled in, mode {mode:03o})")
+        }
         (Standing::Mode | Standing::Update, Some(seen), Some(mode), _)
             if seen.kind == Kind::File && seen.mode != mode =>
         {
