@@ -182,7 +182,7 @@ impl Args {
                 unnamed.push(item.target().to_owned());
             }
             let is_taking = matches!(decision, Decision::Take | Decision::Merge);
-            if is_taking && !self.may_take(cx, dots, item)? {
+            if is_taking && !self.which.may_take(cx, dots, item)? {
                 *decision = Decision::Leave;
                 unnamed.push(item.target().to_owned());
             }
@@ -266,24 +266,6 @@ impl Args {
             // Without a terminal it was shown, and whoever runs it has asked for it.
             Some(true) | None => Ok(()),
         }
-    }
-
-    /// Asks about a file that never came from the store nor went there: whoever can write to the store chooses where an entry belongs,
-    /// and could read what is there once it is taken.
-    fn may_take(&self, cx: &Context, dots: &Dotfiles<'_>, item: &Item) -> Result<bool, Failure> {
-        let is_known = dots.applied_of(&item.name).is_some();
-        if is_known || self.which.names_place(cx, dots, item) {
-            return Ok(true);
-        }
-        let place = here::shown(cx, dots, item.target());
-        let question = format!("{place} was never in the store. Take it in, for all its members?");
-        if let Some(answer) = cx.confirm(&question)? {
-            return Ok(answer);
-        }
-        cx.ui
-            .warn(&format!("{place} is left: it was never in the store"));
-        cx.ui.say("name it, if its content is meant to go there");
-        Ok(false)
     }
 
     /// Asks about what lets somebody in or is run, by its name.

@@ -342,6 +342,27 @@ fn a_moved_target_takes_no_private_file() {
     assert_eq!(stored(), b"planted");
     dot(&world, &["apply", "--ours", ".ssh/id_x"]).ok();
     assert_eq!(stored(), b"a private key");
+    // The same by a link on the way that is turned round later.
+    plant(&world, "way", "target = \"way\"\nlink = true\n", "one");
+    fs::create_dir(world.home().join("one")).unwrap();
+    dot(&world, &["apply", "--yes"]).ok();
+    plant_target(&world, "b", "way/id_x");
+    dot(&world, &["apply", "--yes"]).ok();
+    assert!(world.home().join("one/id_x").exists());
+    world
+        .vault(&["add", "-f", "dotfiles/way"])
+        .stdin(".ssh")
+        .run()
+        .ok();
+    let _ = dot(&world, &["apply", "--yes"]);
+    assert_eq!(
+        fs::read_link(world.home().join("way")).unwrap(),
+        Path::new(".ssh")
+    );
+    let _ = dot(&world, &["re-add"])
+        .fails_with(1)
+        .says("leads to .ssh/id_x");
+    assert_eq!(world.get("dotfiles/b").unwrap(), b"planted");
 }
 
 #[test]
