@@ -142,7 +142,10 @@ impl Dotfiles<'_> {
 
     /// Remembers what an entry's verified header says, and which file it was.
     pub(super) fn learned(&mut self, name: &Name, cipher: Cipher, facts: Option<Facts>) {
+        let target = |facts: &Option<Facts>| facts.as_ref().map(|facts| facts.target.clone());
         let known = self.files.remove(name.as_str());
+        // What was put elsewhere says nothing about what is in the place that is meant now.
+        let known = known.filter(|known| target(&known.facts) == target(&facts));
         let applied = known.and_then(|known| known.applied);
         let known = Known {
             cipher,

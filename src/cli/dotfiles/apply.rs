@@ -181,6 +181,11 @@ impl Args {
                 *decision = Decision::Leave;
                 unnamed.push(item.target().to_owned());
             }
+            let is_taking = matches!(decision, Decision::Take | Decision::Merge);
+            if is_taking && !self.which.may_take(cx, dots, item)? {
+                *decision = Decision::Leave;
+                unnamed.push(item.target().to_owned());
+            }
         }
         take(cx, (opened, keys), dots, filling, (&items, &decisions))?;
         for (item, decision) in items.iter_mut().zip(&mut decisions) {

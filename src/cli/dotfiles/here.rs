@@ -104,6 +104,37 @@ impl Which {
         let mut words = self.paths.iter().flat_map(|path| words(cx, dots, path));
         words.any(|word| word == item.target())
     }
+
+    /// Asks before a file goes into the store that never was there from its place, or that a link on the way leads to: whoever can write
+    /// to the store chooses where an entry belongs, and could read what is there once it is taken.
+    pub(super) fn may_take(
+        &self,
+        cx: &Context,
+        dots: &Dotfiles<'_>,
+        item: &Item,
+    ) -> Result<bool, Failure> {
+        let real = item.real.as_deref();
+        let is_straight = real == Some(Path::new(item.target()));
+        let is_known = is_straight && dots.applied_of(&item.name).is_some();
+        if is_known || self.names_place(cx, dots, item) {
+            return Ok(true);
+        }
+        let place = shown(cx, dots, item.target());
+        let why = match real {
+            Some(real) if !is_straight => {
+                format!("a link on its way leads to {}", real.display())
+            }
+            _ => "it was never in the store".to_owned(),
+        };
+        let question = format!("{place}: {why}. Take it in, for all members of the store?");
+        if let Some(answer) = cx.confirm(&question)? {
+            return Ok(answer);
+        }
+        cx.ui.warn(&format!("{place} is left: {why}"));
+        cx.ui
+            .say("name it, if what is there is meant to go into the store");
+        Ok(false)
+    }
 }
 
 /// The one dotfile that a path names; of several with its target the one that is for this machine.
@@ -311,6 +342,11 @@ fn what(item: &Item) -> String {
         (_, _, _, Some(content)) if content.header.link && item.standing.is_due() => {
             let text = String::from_utf8_lossy(content.bytes.expose());
             format!("  (a link to {text})")
+        }
+        (Standing::Add, None, Some(mode), Some(content))
+            if content.header.template && mode & 0o077 != 0 =>
+        {
+            format!("  (filled in, mode {mode:03o})")
         }
         (Standing::Mode | Standing::Update, Some(seen), Some(mode), _)
             if seen.kind == Kind::File && seen.mode != mode =>

@@ -55,8 +55,9 @@ impl Args {
             matches!(item.standing, Standing::ChangedHere | Standing::Mode)
         };
         dots.open_contents(&mut items, &mut filling, is_changed);
+        dots.locate(&mut items);
         let mut changes = Vec::new();
-        let mut conflicts = 0;
+        let (mut conflicts, mut unnamed) = (0, 0);
         for item in &items {
             if matches!(item.standing, Standing::Both) {
                 conflicts += 1;
@@ -65,6 +66,10 @@ impl Args {
                     .warn(&format!("{place} was changed here and in the store"));
             }
             if !is_changed(item) {
+                continue;
+            }
+            if !self.which.may_take(cx, &dots, item)? {
+                unnamed += 1;
                 continue;
             }
             let left = |problem: Problem| {
@@ -90,6 +95,9 @@ impl Args {
         if conflicts > 0 {
             return Err(Failure::failed("what was changed on both sides was not taken")
                 .hint("see it with: vault dotfiles diff; then: vault dotfiles apply --ours, --theirs or --merge"));
+        }
+        if unnamed > 0 {
+            return Err(Failure::failed("what nobody has named was not taken"));
         }
         if changes.is_empty() {
             cx.ui.say("nothing was changed here");

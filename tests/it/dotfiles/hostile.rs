@@ -321,6 +321,50 @@ fn an_entry_s_name_and_a_mode_are_no_way_around_a_question() {
     assert_eq!(fs::read(world.home().join("real/zshrc")).unwrap(), b"mine");
 }
 
+/// A target that is moved onto a private file: nothing of that goes into the store unless its place is named.
+#[test]
+fn a_moved_target_takes_no_private_file() {
+    let world = World::with_store();
+    fs::create_dir(world.home().join(".ssh")).unwrap();
+    fs::write(world.home().join(".ssh/id_x"), "a private key").unwrap();
+    plant_target(&world, "a", ".harmless");
+    dot(&world, &["apply"]).ok();
+    let edit = world.vault(&["edit", "dotfiles/a"]);
+    edit.env("EDITOR", "sed -i s,.harmless,.ssh/id_x,")
+        .run()
+        .ok();
+    let _ = dot(&world, &["re-add"]).fails_with(1);
+    let stored = || world.get("dotfiles/a").unwrap();
+    assert_eq!(stored(), b"planted");
+    let _ = dot(&world, &["apply", "--ours", "--yes"])
+        .fails_with(1)
+        .says("never in the store");
+    assert_eq!(stored(), b"planted");
+    dot(&world, &["apply", "--ours", ".ssh/id_x"]).ok();
+    assert_eq!(stored(), b"a private key");
+    // The same by a link on the way that is turned round later.
+    plant(&world, "way", "target = \"way\"\nlink = true\n", "one");
+    fs::create_dir(world.home().join("one")).unwrap();
+    dot(&world, &["apply", "--yes"]).ok();
+    plant_target(&world, "b", "way/id_x");
+    dot(&world, &["apply", "--yes"]).ok();
+    assert!(world.home().join("one/id_x").exists());
+    world
+        .vault(&["add", "-f", "dotfiles/way"])
+        .stdin(".ssh")
+        .run()
+        .ok();
+    let _ = dot(&world, &["apply", "--yes"]);
+    assert_eq!(
+        fs::read_link(world.home().join("way")).unwrap(),
+        Path::new(".ssh")
+    );
+    let _ = dot(&world, &["re-add"])
+        .fails_with(1)
+        .says("leads to .ssh/id_x");
+    assert_eq!(world.get("dotfiles/b").unwrap(), b"planted");
+}
+
 #[test]
 fn a_plan_that_is_declined_changes_nothing() {
     let world = World::with_store();
