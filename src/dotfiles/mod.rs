@@ -286,7 +286,7 @@ impl<'s> Dotfiles<'s> {
         store: &'s Store,
         root: Root,
         machine: Machine,
-        own: Vec<PathBuf>,
+        own: &[PathBuf],
     ) -> Result<Self, Error> {
         let (memory, files) = Memory::open(store.state.path(), root.path())?;
         Ok(Self {

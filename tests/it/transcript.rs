@@ -468,6 +468,9 @@ fn examples_run() {
             let _ = world.vault(&["rm", "-f", "web/forum"]).run().ok();
         } else if line.ends_with("work:github/ci") && name == "cp" {
             let _ = world.vault(&["rm", "-f", "work:github/ci"]).run().ok();
+        } else if line.ends_with("sparse+https://registry.example/index/") {
+            let url = ["--url", "sparse+https://registry.example/index/"];
+            world.add_with("cargo/example", crate::world::secret("cargo"), &url);
         } else if line == "vault env init" {
             world.write(".env.example", "GITHUB_TOKEN=\n");
         } else if ["env", "deny"].contains(&name.as_str()) {

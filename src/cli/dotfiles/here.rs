@@ -235,7 +235,7 @@ pub(super) fn open<'s>(cx: &Context, opened: &'s Opened, at: &At) -> Result<Dotf
         &opened.store,
         Root::open(&root)?,
         machine,
-        own,
+        &own,
     )?)
 }
 

@@ -92,16 +92,23 @@ impl Args {
             taking::commit(cx, store, &mut dots, &mut filling, ("re-add", &changes))?;
             dots.save()?;
         }
-        if conflicts > 0 {
-            return Err(Failure::failed("what was changed on both sides was not taken")
-                .hint("see it with: vault dotfiles diff; then: vault dotfiles apply --ours, --theirs or --merge"));
-        }
-        if unnamed > 0 {
-            return Err(Failure::failed("what nobody has named was not taken"));
-        }
+        check_left(conflicts, unnamed)?;
         if changes.is_empty() {
             cx.ui.say("nothing was changed here");
         }
         Ok(0)
     }
+}
+
+/// Fails if something was left: changed on both sides, or never in the store and not named.
+fn check_left(conflicts: usize, unnamed: usize) -> Result<(), Failure> {
+    if conflicts > 0 {
+        return Err(Failure::failed("what was changed on both sides was not taken").hint(
+            "see it with: vault dotfiles diff; then: vault dotfiles apply --ours, --theirs or --merge",
+        ));
+    }
+    if unnamed > 0 {
+        return Err(Failure::failed("what nobody has named was not taken"));
+    }
+    Ok(())
 }
