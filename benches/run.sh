@@ -75,10 +75,14 @@ AGEVAULT_PASSPHRASE_CMD="echo bench" $agent add $entry <"$work/secret" 2>/dev/nu
 AGEVAULT_PASSPHRASE_CMD="echo bench" $agent unlock --for 1h 2>/dev/null
 unset AGEVAULT_IDENTITY
 trap 'vault lock 2>/dev/null; rm -rf "$work"' EXIT
-through="env AGEVAULT_IDENTITY=$work/protected $agent get $entry"
-mapfile -t t < <(median true "$through" "env AGEVAULT_IDENTITY=$identity $get")
+# Both stores have a name, so that neither needs a variable, and both read the configuration.
+vault store add protected "$work/agent" --identity "$work/protected" 2>/dev/null
+vault store add few "$work/few" 2>/dev/null
+through="vault --store protected get $entry"
+mapfile -t t < <(median true "$through" "vault --store few get $entry")
 row "get through the agent; floor: get with a plain identity" "${t[@]}" ms 1.2
 for _ in $(seq 1000); do AGEVAULT_PASSPHRASE_CMD=false $through >/dev/null || { echo "asked again" && exit 1; }; done
+rm "$HOME/.config/agevault/config.toml"
 echo "| 1,000 gets through the agent, unlocked once | | | no prompt | | |"
 
 ours="vault exec -q" floor_exec="floor-exec $identity $work/few/.vault/keys/bench.age"
