@@ -37,6 +37,17 @@ pub(crate) fn tool(name: &str) -> PathBuf {
     found.unwrap_or_else(|| panic!("this test needs the program {name}: install it and run again"))
 }
 
+/// Copies a program. By another process: where this one has a file open for writing, a child that another test starts at that moment
+/// keeps it open for a while, and meanwhile nothing can run it.
+#[track_caller]
+pub(crate) fn install(from: &Path, to: &Path) {
+    let status = Command::new("install")
+        .args(["-m", "755"])
+        .args([from, to])
+        .status();
+    assert!(status.is_ok_and(|status| status.success()), "{to:?}");
+}
+
 /// One home of its own. Dropped, it is searched for the canary and removed.
 pub(crate) struct World {
     root: TempDir,
@@ -164,9 +175,10 @@ impl World {
 
     /// Writes an executable script below the home.
     pub(crate) fn script(&self, path: &str, text: &str) -> PathBuf {
-        use std::os::unix::fs::PermissionsExt;
-        let path = self.write(path, format!("#!/bin/sh\n{text}\n"));
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let text = self.write(&format!("{path}.text"), format!("#!/bin/sh\n{text}\n"));
+        let path = text.with_file_name(Path::new(path).file_name().unwrap());
+        install(&text, &path);
+        std::fs::remove_file(text).unwrap();
         path
     }
 

@@ -140,13 +140,11 @@ fn a_repository_may_have_its_own() {
 
 #[test]
 fn a_path_with_odd_characters_and_a_named_store_are_called_all_the_same() {
-    use std::os::unix::fs::PermissionsExt;
     let world = World::new();
     let odd = world.home().join("it's \"my\" $HOME; bin");
     std::fs::create_dir(&odd).unwrap();
     let program = odd.join("vault");
-    std::fs::copy(crate::world::VAULT, &program).unwrap();
-    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    crate::world::install(crate::world::VAULT.as_ref(), &program);
     let store = world.home().join("my store");
     let store = store.to_str().unwrap();
     let run = |args: &[&str]| world.program(&program, &[&["--store", store], args].concat());
