@@ -45,7 +45,11 @@ pub(crate) fn install(from: &Path, to: &Path) {
         .args(["-m", "755"])
         .args([from, to])
         .status();
-    assert!(status.is_ok_and(|status| status.success()), "{to:?}");
+    assert!(
+        status.is_ok_and(|status| status.success()),
+        "{}",
+        to.display()
+    );
 }
 
 /// One home of its own. Dropped, it is searched for the canary and removed.
