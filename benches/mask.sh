@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Measure `exec --mask` against cat: how much of a stream without secrets goes through in a second:   benches/mask.sh
-# Needs hyperfine and python3, and 256 MiB of RAM in /dev/shm. Prints a table; exits 1 if a ratio is under its target.
+# Needs hyperfine and python3, and 256 MiB of RAM in /dev/shm; dotenvx is measured beside it where it is. Prints a table; exits 1 if a ratio is under its target.
 set -eu
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(dirname "$here")
@@ -41,9 +41,16 @@ printf '#!/bin/sh\ncat %s | cat >/dev/null\n' "$work/log" >"$work/floor"
 printf '#!/bin/sh\nexec vault exec -q --mask %s -- cat %s >/dev/null\n' "$ten" "$work/log" >"$work/mask10"
 printf '#!/bin/sh\nexec vault exec -q --mask %s -- cat %s >/dev/null\n' "$flags" "$work/log" >"$work/mask200"
 printf '#!/bin/sh\nexec vault exec -q --mask %s -- true\n' "$flags" >"$work/start200"
+commands=("$work/floor" "$work/mask10" "$work/mask200" "$work/start200")
+if command -v dotenvx >/dev/null; then
+  for number in $(seq 0 9); do printf 'T%s=%s\n' "$number" "$(cat "$work/s$number")"; done >"$work/ten.env"
+  printf '#!/bin/sh\nexec dotenvx run -q --redact -f %s -- cat %s >/dev/null\n' "$work/ten.env" "$work/log" >"$work/dotenvx"
+  chmod 700 "$work/dotenvx"
+  commands+=("$work/dotenvx")
+fi
 chmod 700 "$work/floor" "$work"/mask* "$work/start200"
 hyperfine -N --style none --warmup 1 --runs "$runs" --export-json "$work/times.json" \
-  "$work/floor" "$work/mask10" "$work/mask200" "$work/start200" >/dev/null
+  "${commands[@]}" >/dev/null
 python3 - "$work/times.json" "$mib" <<'PY'
 import json, sys
 times = [result["median"] for result in json.load(open(sys.argv[1]))["results"]]
@@ -54,6 +61,8 @@ for name, time, target in ("10 secrets", times[1], 0.5), ("200 secrets", times[2
     part = times[0] / time
     missed |= part < target
     print(f"| exec --mask, {name} | {mib / time:,.0f} | {part:.2f} | {target} |")
+if times[4:]:
+    print(f"| dotenvx run --redact, 10 secrets | {mib / times[4]:,.0f} | {times[0] / times[4]:.2f} | |")
 print(f"\nexec --mask of `true` with 200 secrets: {times[3] * 1000:.1f} ms")
 sys.exit(missed)
 PY

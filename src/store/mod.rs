@@ -3,6 +3,7 @@
 //! Lives here: the order of reading and of writing (sections 9 and 11 of the format) and what a device remembers
 //! (section 12). Never here: prompts, printing, or the choice of entries for a use. Called by `session` and above.
 
+pub mod changes;
 mod create;
 pub mod doctor;
 mod epochs;

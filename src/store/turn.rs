@@ -27,13 +27,16 @@ use crate::git::object::commit_text;
 use crate::git::run::Author;
 use crate::store::Error;
 use crate::store::Store;
+use crate::store::changes::Changes;
+use crate::store::changes::Edits;
+use crate::store::changes::Staged;
+use crate::store::changes::write_blobs;
 use crate::store::keeper::Keeper;
 use crate::store::people::Unfit;
 use crate::store::people::key_file;
 use crate::store::people::list_file;
 use crate::store::state::State;
 use crate::store::state::Turn;
-use crate::store::write::Staged;
 use crate::store::write::rev_after;
 use crate::sys::fs;
 use crate::sys::fs::Lock;
@@ -42,12 +45,6 @@ use crate::sys::fs::Lock;
 const PARALLEL_FROM: usize = 8;
 /// The highest number of an epoch.
 const NUMBER_MAX: u32 = i32::MAX.unsigned_abs();
-
-/// New content by path; `None` takes the file away.
-pub type Changes = BTreeMap<String, Option<Vec<u8>>>;
-
-/// Blobs by path, as trees and git's index take them.
-type Edits = Vec<(String, Option<Id>)>;
 
 /// Told how many entries of how many are done; on any thread.
 pub type Progress<'p> = &'p (dyn Fn(usize, usize) + Sync);
@@ -119,7 +116,7 @@ impl Store {
                 );
                 self.renew_git((repo, &head), &next, &changes, (&who, &message))?;
             }
-            _ => self.renew_plain(&next, changes)?,
+            _ => self.renew_plain(&next, &changes)?,
         }
         self.state.clear_turn()?;
         self.remember_all(&headers);
@@ -246,26 +243,13 @@ impl Store {
     }
 
     /// The same without git: one rename makes it the truth (W-113).
-    fn renew_plain(&self, next: &KeyFile, changes: Changes) -> Result<(), Error> {
+    fn renew_plain(&self, next: &KeyFile, changes: &Changes) -> Result<(), Error> {
         let turn = turn_to(next, None);
         self.state.set_turn(&turn)?;
         let staged = Staged::write(&self.dir, changes)?;
         self.state.finish_turn(&turn)?;
         staged.apply(&self.dir)?;
         Staged::finish(&self.dir)
-    }
-
-    /// Brings many paths of the work tree to their new state. What goes is gone first.
-    pub(super) fn apply_all(&self, changes: &Changes) -> Result<(), Error> {
-        for (path, content) in changes {
-            if content.is_none() {
-                self.dir.remove(Path::new(path))?;
-            }
-        }
-        let coming = changes
-            .iter()
-            .filter_map(|(path, content)| Some((Path::new(path), content.as_deref()?)));
-        Ok(self.dir.replace_all(&coming.collect::<Vec<_>>())?)
     }
 
     /// Puts the headers into the index. It is a hint: failing to write it loses nothing.
@@ -495,13 +479,7 @@ pub(super) fn commit(
     changes: &Changes,
     (who, message): (&Ident, &str),
 ) -> Result<(Id, Edits), Error> {
-    let contents: Vec<&[u8]> = changes.values().filter_map(Option::as_deref).collect();
-    let mut ids = repo.write_blobs(&contents)?.into_iter();
-    let mut edits = Vec::with_capacity(changes.len());
-    for (path, content) in changes {
-        let id = if content.is_some() { ids.next() } else { None };
-        edits.push((path.clone(), id));
-    }
+    let edits = write_blobs(repo, changes)?;
     let tree = repo.edit_tree(parent, &edits)?;
     let parents: Vec<Id> = parent.into_iter().collect();
     let raw = commit_text(&tree, &parents, who, message);

@@ -22,11 +22,12 @@ use crate::git::run::Author;
 use crate::secret::Secret;
 use crate::store::Error;
 use crate::store::Store;
+use crate::store::changes::Changes;
+use crate::store::changes::Staged;
+use crate::store::changes::write_blobs;
 use crate::store::keeper::Keeper;
 use crate::store::settle::Settled;
 use crate::sys::fs;
-use crate::sys::fs::Dir;
-use crate::sys::fs::Kind;
 use crate::sys::fs::Lock;
 
 /// The names in a folder, by their lower-case form.
@@ -39,7 +40,7 @@ pub struct Writer<'s> {
     lock: Lock,
     now: Timestamp,
     author: Option<Author>,
-    changes: BTreeMap<String, Option<Vec<u8>>>,
+    changes: Changes,
     headers: Vec<Header>,
     revs: BTreeMap<String, u64>,
     /// A second parent of the commit.
@@ -227,7 +228,7 @@ impl Writer<'_> {
         let commit = if let Some(repo) = &self.store.repo {
             Some(self.commit_git(repo, &changes, message)?)
         } else {
-            self.commit_plain(changes)?;
+            self.commit_plain(&changes)?;
             None
         };
         self.remember()?;
@@ -236,26 +237,14 @@ impl Writer<'_> {
         Ok(commit)
     }
 
-    fn commit_git(
-        &mut self,
-        repo: &Repo,
-        changes: &BTreeMap<String, Option<Vec<u8>>>,
-        message: &str,
-    ) -> Result<Id, Error> {
+    fn commit_git(&mut self, repo: &Repo, changes: &Changes, message: &str) -> Result<Id, Error> {
         let head = match &self.over {
             Some((head, _)) => head.clone(),
             None => repo.head()?,
         };
         let base = self.over.as_ref().map(|(_, base)| *base).or(head.commit);
         self.check_diverged(repo, (head.commit, base), changes)?;
-        let mut edits = Vec::with_capacity(changes.len());
-        for (path, content) in changes {
-            let id = content
-                .as_ref()
-                .map(|bytes| repo.write_blob(bytes))
-                .transpose()?;
-            edits.push((path.clone(), id));
-        }
+        let edits = write_blobs(repo, changes)?;
         let tree = repo.edit_tree(base, &edits)?;
         let parents: Vec<Id> = base.into_iter().chain(self.merged).collect();
         let author = self.author.take().map_or_else(
@@ -272,26 +261,19 @@ impl Writer<'_> {
             self.raise()?;
             return Ok(commit);
         }
-        // What goes is gone first: where case does not count, a name that only changes its case is one file.
-        let (going, coming): (Vec<_>, Vec<_>) =
-            changes.iter().partition(|(_, content)| content.is_none());
-        for (path, content) in going.into_iter().chain(coming) {
-            self.store.apply(path, content.as_deref())?;
-        }
+        self.store.apply_all(changes)?;
         repo.update_index(&edits)?;
         self.raise()?;
         self.store.state.set_shown(&commit.to_string())?;
         Ok(commit)
     }
 
-    fn commit_plain(&self, changes: BTreeMap<String, Option<Vec<u8>>>) -> Result<(), Error> {
-        if let Some((path, Some(content))) = changes.first_key_value()
-            && changes.len() == 1
-        {
-            self.store.apply(path, Some(content))?;
+    fn commit_plain(&self, changes: &Changes) -> Result<(), Error> {
+        // One removal is staged as well: what is staged tells the next command whose revision to raise (W-115).
+        if changes.len() == 1 && changes.values().all(Option::is_some) {
+            self.store.apply_all(changes)?;
             return self.raise();
         }
-        // One removal is staged as well: what is staged tells the next command whose revision to raise (W-115).
         let staged = Staged::write(&self.store.dir, changes)?;
         staged.apply(&self.store.dir)?;
         self.raise()?;
@@ -315,7 +297,7 @@ impl Writer<'_> {
         &self,
         repo: &Repo,
         (head, base): (Option<Id>, Option<Id>),
-        changes: &BTreeMap<String, Option<Vec<u8>>>,
+        changes: &Changes,
     ) -> Result<(), Error> {
         let mut diverged = Vec::new();
         for path in changes.keys() {
@@ -465,97 +447,4 @@ pub fn rev_after(name: &str, highest: u64) -> Result<u64, Error> {
             let reason = "its revision is the highest there can be";
             Refusal::new(Stage::Revision, reason).of(name).into()
         })
-}
-
-impl Store {
-    /// Brings one path of the work tree to its new state.
-    fn apply(&self, path: &str, content: Option<&[u8]>) -> Result<(), Error> {
-        match content {
-            Some(bytes) => Ok(self.dir.replace(Path::new(path), bytes)?),
-            None => Ok(self.dir.remove(Path::new(path))?),
-        }
-    }
-}
-
-/// A change of several files in a store without git: complete in `.vault/next/`, then moved into place (W-113).
-///
-/// File `N` of the folder holds the new content of line N of `paths`; a line that begins with `-` is a path to remove.
-pub(super) struct Staged {
-    list: String,
-}
-
-/// The list of paths in the staging folder.
-const PATHS: &str = "paths";
-/// Most bytes of that list.
-const PATHS_MAX_BYTES: u64 = 256 << 20;
-
-impl Staged {
-    /// Writes everything beside, then makes it the truth with one rename.
-    pub(super) fn write(
-        dir: &Dir,
-        changes: BTreeMap<String, Option<Vec<u8>>>,
-    ) -> Result<Self, Error> {
-        fs::remove_tree(&dir.path().join(layout::NEXT_TEMP))?;
-        let temp = Path::new(layout::NEXT_TEMP);
-        let mut lines = Vec::with_capacity(changes.len());
-        let (going, coming): (Vec<_>, Vec<_>) = changes
-            .into_iter()
-            .partition(|(_, content)| content.is_none());
-        for (number, (path, content)) in going.into_iter().chain(coming).enumerate() {
-            match content {
-                Some(bytes) => {
-                    dir.replace(&temp.join(number.to_string()), &bytes)?;
-                    lines.push(format!("+{path}"));
-                }
-                None => lines.push(format!("-{path}")),
-            }
-        }
-        let list = lines.join("\n");
-        dir.replace(&temp.join(PATHS), list.as_bytes())?;
-        dir.rename(temp, Path::new(layout::NEXT))?;
-        Ok(Self { list })
-    }
-
-    /// Reads the list of a change that became the truth and was not finished.
-    pub(super) fn read(dir: &Dir) -> Result<Self, Error> {
-        let list = dir
-            .read(&Path::new(layout::NEXT).join(PATHS), PATHS_MAX_BYTES)?
-            .unwrap_or_default();
-        let list = String::from_utf8_lossy(&list).into_owned();
-        Ok(Self { list })
-    }
-
-    /// Moves each file into its place and removes what is to go. May be done again after a death.
-    pub(super) fn apply(&self, dir: &Dir) -> Result<(), Error> {
-        for (number, line) in self.list.lines().enumerate() {
-            let Some((sign, path)) = line.split_at_checked(1) else {
-                continue;
-            };
-            if layout::place_of(path).is_err() {
-                continue;
-            }
-            let staged = Path::new(layout::NEXT).join(number.to_string());
-            match sign {
-                "-" => dir.remove(Path::new(path))?,
-                _ if dir
-                    .stat(&staged)?
-                    .is_some_and(|stat| stat.kind == Kind::File) =>
-                {
-                    dir.rename(&staged, Path::new(path))?;
-                }
-                _ => {}
-            }
-        }
-        Ok(())
-    }
-
-    /// The paths that it removes.
-    pub(super) fn removed(&self) -> impl Iterator<Item = &str> {
-        self.list.lines().filter_map(|line| line.strip_prefix('-'))
-    }
-
-    /// Removes the staging folder: the change is finished.
-    pub(super) fn finish(dir: &Dir) -> Result<(), Error> {
-        Ok(fs::remove_tree(&dir.path().join(layout::NEXT))?)
-    }
 }
