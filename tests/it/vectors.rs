@@ -57,6 +57,8 @@ pub(crate) struct Case {
     grow: BTreeMap<String, u64>,
     words: Option<String>,
     shown: Option<String>,
+    by_others: bool,
+    without: Option<String>,
     head: Option<String>,
 }
 
@@ -157,9 +159,12 @@ impl Device {
     }
 
     /// Moves the pin to the epoch of the head, whose words a person has confirmed.
-    fn trust(&self, words: &str) -> Result<(), Refused> {
+    fn trust(&self, words: &str, without: Option<&str>) -> Result<(), Refused> {
         let of_sync = |error: sync::Error| match error {
             sync::Error::Store(error) => refused("epoch", error.into()),
+            sync::Error::Without { refusal, .. } => {
+                refused("epoch", store::Error::from(refusal).into())
+            }
             other => panic!("{other}"),
         };
         let found = trust::find(&self.store(), &self.env.places.state, |_| Ok(None));
@@ -173,7 +178,7 @@ impl Device {
             now: self.env.now,
             who: agevault::git::Ident::new("Octo Cat", "octo@example.org", 1_795_374_720, 0),
             progress: &|_, _| {},
-            without: None,
+            without,
         };
         let (old, new) = (offer.store.epoch.number, offer.epoch.clone());
         let followed = offer.follow(&keys, &following).map_err(of_sync)?;
@@ -304,6 +309,7 @@ fn made() {
     static MADE: std::sync::Once = std::sync::Once::new();
     MADE.call_once(|| match std::env::var_os("BLESS") {
         Some(what) if what == "epochs" => make::epochs::all(),
+        Some(what) if what == "others" => make::epochs::others(),
         Some(what) if what == "dotfiles" => make::accept::dotfiles(),
         Some(_) => make::all(),
         None => {}
@@ -421,10 +427,13 @@ fn check_chain(path: &Path, case: &Case) -> Result<(), Option<Stage>> {
     make::git(&store, &["symbolic-ref", "HEAD", "refs/heads/main"]);
     let opened = device.open().map_err(|refused| refused.1)?;
     opened.state.set_shown(shown).unwrap();
-    opened.state.note_made(Id::parse(shown).unwrap()).unwrap();
+    if !case.by_others {
+        opened.state.note_made(Id::parse(shown).unwrap()).unwrap();
+    }
     if let Some(words) = &case.words {
         drop(opened);
-        device.trust(words).map_err(|refused| refused.1)?;
+        let without = case.without.as_deref();
+        device.trust(words, without).map_err(|refused| refused.1)?;
     } else {
         opened
             .settle()

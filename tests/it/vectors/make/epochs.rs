@@ -101,6 +101,17 @@ impl Epochs {
         self.chain.commit(&[&last], "replace the keys", true)
     }
 
+    /// A commit on the first one, and a new epoch that was begun without it.
+    fn beside(&mut self) -> (String, String) {
+        let kit = &mut self.chain.kit;
+        kit.entry("own", "", b"not lost");
+        let file = kit.get("own.age");
+        self.chain.add("100644", "own.age", &file);
+        let beside = self.chain.commit(&[&self.first], "add \"own\"", true);
+        self.chain.remove("own.age");
+        (beside, self.begin())
+    }
+
     /// A commit sealed by the writer key of the epoch before.
     fn by_old_writer(&mut self, parent: &str, message: &str) -> String {
         let epoch = self.chain.kit.epoch.clone();
@@ -135,6 +146,7 @@ pub(in super::super) fn all() {
     pins();
     members();
     descents();
+    others();
     contents();
 }
 
@@ -153,14 +165,35 @@ fn accepted() {
 
     let about = "the device has a commit of its own, which nobody else has seen";
     let mut own = Epochs::new("epoch-own-work", &["F-092", "F-094"], about);
-    own.chain.kit.entry("own", "", b"not lost");
-    let file = own.chain.kit.get("own.age");
-    own.chain.add("100644", "own.age", &file);
-    let shown = own.chain.commit(&[&own.first], "add \"own\"", true);
-    own.chain.remove("own.age");
-    let head = own.begin();
+    let (shown, head) = own.beside();
     let words = Some(own.words());
     own.done(&shown, &head, words, None);
+}
+
+/// The device has taken in what somebody else made, and the new epoch was begun without it.
+pub(in super::super) fn others() {
+    let about = "the device has taken in a commit of others that the new epoch was begun without";
+    let mut one = Epochs::new("epoch-without-others", &["F-092"], about);
+    let (shown, head) = one.beside();
+    let words = Some(one.words());
+    one.chain.kit.say("by_others = true");
+    one.done(&shown, &head, words, Some("descent"));
+
+    let about = "such a commit, which a person gives up by name";
+    let mut one = Epochs::new("epoch-others-given-up", &["F-092"], about);
+    let (shown, head) = one.beside();
+    let words = Some(one.words());
+    one.chain.kit.say("by_others = true");
+    one.chain.kit.say(&format!("without = {shown:?}"));
+    one.done(&shown, &head, words, None);
+
+    let about = "another commit is named than the one that would be given up";
+    let mut one = Epochs::new("epoch-another-given-up", &["F-092"], about);
+    let (shown, head) = one.beside();
+    let words = Some(one.words());
+    one.chain.kit.say("by_others = true");
+    one.chain.kit.say(&format!("without = {:?}", one.first));
+    one.done(&shown, &head, words, Some("descent"));
 }
 
 fn pins() {
