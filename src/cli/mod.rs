@@ -106,6 +106,12 @@ struct Verb {
     hidden: bool,
 }
 
+impl Verb {
+    fn is_called(&self, word: &str) -> bool {
+        self.name == word || self.aliases.contains(&word)
+    }
+}
+
 /// Every command, in the order of `vault --help`.
 const VERBS: &[Verb] = &[
     verb::<init::Args>("init", &[], "Make a store, its keys and a recovery key"),
@@ -309,9 +315,7 @@ pub fn run(env: Env, args: &[OsString]) -> ExitCode {
     completions::answer(grammar);
     let args = &called_as(args);
     let args = &asked_for_help(args);
-    // Taking it apart would cost a hundredth of a look-up; it goes with the process.
-    let mut grammar = ManuallyDrop::new(grammar());
-    let matches = match grammar.try_get_matches_from_mut(args.iter()) {
+    let matches = match parse(args) {
         Ok(matches) => matches,
         Err(error) => return usage(&error, args, &ui),
     };
@@ -322,6 +326,20 @@ pub fn run(env: Env, args: &[OsString]) -> ExitCode {
         Ok(code) => ExitCode::from(code),
         Err(failure) => cx.ui.fail(&failure),
     }
+}
+
+/// Takes a command line apart. Where a command stands first, a grammar of that one will do; only a mistake, or a question for
+/// help, needs to know what else there is.
+fn parse(args: &[OsString]) -> clap::error::Result<ArgMatches> {
+    let first = args.get(1).and_then(|word| word.to_str());
+    let verb = first.and_then(|word| VERBS.iter().find(|verb| verb.is_called(word)));
+    let parse = |verbs| {
+        // Taking it apart would cost a hundredth of a look-up; it goes with the process.
+        let mut grammar = ManuallyDrop::new(grammar_of(verbs));
+        grammar.try_get_matches_from_mut(args.iter())
+    };
+    verb.and_then(|verb| parse(std::slice::from_ref(verb)).ok())
+        .map_or_else(|| parse(VERBS), Ok)
 }
 
 /// Under another program's name for it, it is the command that this name stands for.
@@ -365,8 +383,13 @@ fn dispatch(matches: &ArgMatches, cx: &mut Context) -> Outcome {
     }
 }
 
-/// The whole grammar. A command's own part is built only when it is the one that was called.
+/// The whole grammar.
 pub fn grammar() -> Command {
+    grammar_of(VERBS)
+}
+
+/// The grammar of some commands. A command's own part is built only when it is the one that was called.
+fn grammar_of(verbs: &'static [Verb]) -> Command {
     let store = clap::Arg::new("store")
         .long("store")
         .short('S')
@@ -385,7 +408,7 @@ pub fn grammar() -> Command {
         .allow_external_subcommands(true)
         .external_subcommand_value_parser(clap::value_parser!(OsString))
         .disable_help_subcommand(true);
-    VERBS.iter().fold(root, |root, verb| {
+    verbs.iter().fold(root, |root, verb| {
         let command = Command::new(verb.name)
             .about(verb.about)
             .hide(verb.hidden)
