@@ -11,6 +11,7 @@
 )]
 
 use std::env;
+use std::path::Path;
 use std::process::Command;
 
 /// The first glibc that reads packed relocations.
@@ -18,6 +19,9 @@ const GLIBC: (u32, u32) = (2, 36);
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
+    if is_for_here() && has_unwinder() {
+        println!("cargo::rustc-link-lib=static:+whole-archive,-bundle=gcc_eh");
+    }
     if is_for_here() && !is_mold() && glibc().is_some_and(|found| found >= GLIBC) {
         println!("cargo::rustc-link-arg-bins=-Wl,-z,pack-relative-relocs");
     }
@@ -33,6 +37,17 @@ fn is_for_here() -> bool {
 fn is_mold() -> bool {
     let flags = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
     flags.contains("mold") || env::var_os("MOLD_PATH").is_some()
+}
+
+/// Whether gcc has what unwinds the stack as an archive.
+fn has_unwinder() -> bool {
+    let said = Command::new("cc")
+        .arg("-print-file-name=libgcc_eh.a")
+        .output();
+    let path = said
+        .ok()
+        .and_then(|said| String::from_utf8(said.stdout).ok());
+    path.is_some_and(|path| Path::new(path.trim()).is_absolute())
 }
 
 /// This system's, from `glibc 2.36`.

@@ -34,6 +34,7 @@ pub use self::walk::walk_with;
 
 use self::lock::lock_file;
 use self::stat::kind_of;
+use self::stat::regular;
 use self::stat::stat_of;
 use crate::secret::Secret;
 
@@ -231,7 +232,17 @@ fn read_bounded(file: &mut File, max_bytes: u64) -> io::Result<Vec<u8>> {
         let secret = read_stream(file, max_bytes)?;
         return Ok(secret.expose().to_vec());
     }
-    let size = stat_of(&stat).size;
+    read_sized(file, stat_of(&stat).size, max_bytes)
+}
+
+/// The same of nothing but a file.
+fn read_regular(file: &mut File, max_bytes: u64) -> io::Result<Vec<u8>> {
+    let stat = rustix::fs::fstat(&*file)?;
+    regular(kind_of(stat.st_mode))?;
+    read_sized(file, stat_of(&stat).size, max_bytes)
+}
+
+fn read_sized(file: &mut File, size: u64, max_bytes: u64) -> io::Result<Vec<u8>> {
     if size > max_bytes {
         return Err(too_large(max_bytes));
     }

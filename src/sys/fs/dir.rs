@@ -21,7 +21,7 @@ use super::Result;
 use super::Stat;
 use super::TEMP_PREFIX;
 use super::fail;
-use super::read_bounded;
+use super::read_regular;
 use super::stat::kind_from;
 use super::stat::kind_of;
 use super::stat::regular;
@@ -56,19 +56,19 @@ impl Dir {
         let Some((folder, name)) = self.parent(below).map_err(err)? else {
             return Ok(None);
         };
-        let stat = match rustix::fs::statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(stat) => stat,
-            Err(rustix::io::Errno::NOENT) => return Ok(None),
-            Err(errno) => return Err(err(errno.into())),
-        };
-        regular(kind_of(stat.st_mode)).map_err(err)?;
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         match rustix::fs::openat(&folder, name, flags, Mode::empty()) {
-            Ok(fd) => read_bounded(&mut File::from(fd), max_bytes)
+            Ok(fd) => read_regular(&mut File::from(fd), max_bytes)
                 .map(Some)
                 .map_err(err),
             Err(rustix::io::Errno::NOENT) => Ok(None),
-            Err(errno) => Err(err(errno.into())),
+            Err(errno) => {
+                // A link or a socket is called that, whatever the system says of it.
+                if let Ok(stat) = rustix::fs::statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW) {
+                    regular(kind_of(stat.st_mode)).map_err(err)?;
+                }
+                Err(err(errno.into()))
+            }
         }
     }
 
