@@ -46,7 +46,7 @@ pub(crate) struct Args {
 }
 
 /// What entries are to be like.
-#[derive(clap::Args, Debug)]
+#[derive(clap::Args, Debug, Default)]
 #[group(id = "filters", multiple = true)]
 #[command(next_help_heading = "Filters")]
 struct Filters {
@@ -74,14 +74,14 @@ struct Filters {
 }
 
 /// An entry that was found.
-struct Hit {
+pub(super) struct Hit {
     /// Lower is better.
     rank: u32,
-    name: String,
+    pub(super) name: String,
     /// What is known of it; nothing of an entry that was not read.
-    header: Option<Header>,
+    pub(super) header: Option<Header>,
     /// What hosts have refused.
-    refused: Vec<Refused>,
+    pub(super) refused: Vec<Refused>,
 }
 
 impl Run for Args {
@@ -104,6 +104,22 @@ impl Run for Args {
         }
         Ok(0)
     }
+}
+
+/// What expires before an instant, expired or refused ones included.
+pub(super) fn expiring(cx: &mut Context, before: Timestamp) -> Result<Vec<Hit>, Failure> {
+    let filters = Filters {
+        expiring: Some(before.to_string()),
+        ..Filters::default()
+    };
+    let filter = filters.filter(cx.env.now)?;
+    let opened = cx.open(None)?;
+    let args = Args {
+        words: Vec::new(),
+        filters,
+        json: false,
+    };
+    args.hits(cx, &opened, &filter, &[])
 }
 
 impl Args {
@@ -312,7 +328,7 @@ fn print(cx: &mut Context, hit: &Hit) {
 }
 
 /// What is known of an entry, in a few words.
-fn about(header: &Header) -> String {
+pub(super) fn about(header: &Header) -> String {
     let scopes = header.scopes.join(" ");
     let parts = [
         header.provider.as_deref(),
@@ -322,7 +338,7 @@ fn about(header: &Header) -> String {
     parts.into_iter().flatten().collect::<Vec<_>>().join(" · ")
 }
 
-fn print_json(cx: &mut Context, hits: &[Hit]) {
+pub(super) fn print_json(cx: &mut Context, hits: &[Hit]) {
     let now = cx.env.now;
     let one = |hit: &Hit| match &hit.header {
         Some(header) => {

@@ -28,6 +28,7 @@ mod exec_member;
 mod explain;
 mod failure;
 mod fields;
+mod expiring;
 mod find;
 mod generate;
 mod get;
@@ -132,6 +133,7 @@ const VERBS: &[Verb] = &[
         &["search"],
         "Find entries by words, scopes and expiry",
     ),
+    verb::<expiring::Args>("expiring", &[], "Show what expires soon, as a timeline"),
     verb::<grep::Args>("grep", &[], "Search the decrypted entries"),
     verb::<edit::Args>("edit", &[], "Change an entry in your editor"),
     verb::<tag::Args>("tag", &[], "Change metadata without touching the secret"),
