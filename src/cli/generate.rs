@@ -1,6 +1,5 @@
 //! `vault generate`: a random secret, made here.
 
-use bip39::Language;
 use zeroize::Zeroizing;
 
 use crate::cli::Outcome;
@@ -14,6 +13,7 @@ use crate::cli::context::Target;
 use crate::cli::failure::Failure;
 use crate::cli::fields::Fields;
 use crate::config::Config;
+use crate::crypto::words;
 use crate::format::Header;
 use crate::format::Name;
 use crate::secret::Secret;
@@ -225,7 +225,7 @@ fn characters(
 
 /// Words of BIP 39's English list, which has 2048 of them: eleven bits choose one.
 fn words(count: usize, random: &mut Random<'_>) -> Result<Secret, getrandom::Error> {
-    let list = Language::English.word_list();
+    let list = words::list();
     let longest = list.iter().map(|word| word.len()).max().unwrap_or(0);
     let mut out = Zeroizing::new(Vec::with_capacity(count * (longest + 1)));
     for number in 0..count {

@@ -13,6 +13,7 @@ pub mod prompt;
 pub mod recipient;
 pub mod sign;
 mod ssh;
+pub mod words;
 
 pub use identity::Identities;
 pub use identity::StoreKey;

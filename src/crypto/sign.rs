@@ -9,11 +9,11 @@ use std::sync::OnceLock;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
-use bip39::Language;
 use ed25519_dalek::{Signature, Signer as _, SigningKey, Verifier as _, VerifyingKey};
 use sha2::{Digest as _, Sha256, Sha512};
 use zeroize::Zeroizing;
 
+use super::words;
 use super::{Error, Result};
 use crate::secret::Secret;
 
@@ -189,7 +189,7 @@ pub fn fingerprint(store: &str, epoch: u32, writer: &WriterPublic) -> String {
     add_field(&mut digest, store.as_bytes());
     add_field(&mut digest, epoch.to_string().as_bytes());
     add_field(&mut digest, writer.as_bytes());
-    let list = Language::English.word_list();
+    let list = words::list();
     let words: Vec<&str> = groups(&digest.finalize())
         .filter_map(|group| list.get(group).copied())
         .collect();
@@ -212,10 +212,9 @@ pub fn parse_fingerprint(text: &str) -> Result<String> {
         .split(|c: char| c == '-' || c.is_whitespace())
         .filter(|word| !word.is_empty())
         .collect();
-    let known = words
-        .iter()
-        .all(|word| Language::English.find_word(word).is_some());
-    if words.len() == WORDS && known {
+    let list = words::list();
+    let is_known = |word: &&str| list.binary_search(word).is_ok();
+    if words.len() == WORDS && words.iter().all(is_known) {
         Ok(words.join("-"))
     } else {
         Err(Error::BadFingerprint)

@@ -15,6 +15,8 @@ use rustix::fs::AtFlags;
 use rustix::fs::FileType;
 use rustix::fs::Mode;
 use rustix::fs::OFlags;
+#[cfg(target_os = "linux")]
+use rustix::fs::ResolveFlags;
 
 use super::Kind;
 use super::Result;
@@ -53,10 +55,15 @@ impl Dir {
     pub fn read(&self, below: &Path, max_bytes: u64) -> Result<Option<Vec<u8>>> {
         let whole = self.path.join(below);
         let err = |e| fail("read", &whole, e);
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        if let Some(fd) = self.open_whole(below, flags) {
+            return read_regular(&mut File::from(fd), max_bytes)
+                .map(Some)
+                .map_err(err);
+        }
         let Some((folder, name)) = self.parent(below).map_err(err)? else {
             return Ok(None);
         };
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         match rustix::fs::openat(&folder, name, flags, Mode::empty()) {
             Ok(fd) => read_regular(&mut File::from(fd), max_bytes)
                 .map(Some)
@@ -319,8 +326,28 @@ impl Dir {
             .ok_or(io::ErrorKind::NotFound.into())
     }
 
+    /// Opens a path of several components in one step where the system can, no link followed. Whoever gets `None` walks down, and finds
+    /// out why.
+    #[cfg(target_os = "linux")]
+    fn open_whole(&self, below: &Path, flags: OFlags) -> Option<OwnedFd> {
+        let is_plain = |part| matches!(part, Component::Normal(_));
+        if below.components().count() < 2 || !below.components().all(is_plain) {
+            return None;
+        }
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+        rustix::fs::openat2(&self.fd, below, flags, Mode::empty(), resolve).ok()
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn open_whole(&self, _below: &Path, _flags: OFlags) -> Option<OwnedFd> {
+        None
+    }
+
     /// Walks down one component at a time; `None` if one is missing and `make` is not set.
     fn open_below(&self, below: &Path, make: bool) -> io::Result<Option<Folder<'_>>> {
+        if let Some(fd) = self.open_whole(below, FOLDER | OFlags::NOFOLLOW) {
+            return Ok(Some(Folder::Below(fd)));
+        }
         let mut folder = Folder::This(self.fd.as_fd());
         for component in below.components() {
             let Component::Normal(name) = component else {
