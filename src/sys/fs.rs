@@ -19,6 +19,8 @@ use std::io::Read;
 use std::io::Write;
 use std::path::Path;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering;
 
 pub use self::dir::Dir;
 pub use self::lock::Lock;
@@ -40,6 +42,8 @@ use crate::secret::Secret;
 
 /// Prefix of the temporary files that this program makes (W-114).
 pub const TEMP_PREFIX: &str = ".vault-tmp-";
+/// In how many parts work is taken by each core, so that a slow one does not keep the others waiting.
+const RUNS: usize = 16;
 
 /// What could not be done, and to which file.
 #[derive(Debug)]
@@ -197,22 +201,35 @@ pub fn parallel<T: Sync, R: Send>(
     if items.len() < least || cores == 1 {
         return items.iter().map(work).collect();
     }
-    let share = items.len().div_ceil(cores).max(1);
-    let work = &work;
+    let run = (items.len() / (cores * RUNS)).max(1);
+    let next = AtomicUsize::new(0);
+    let take = || {
+        let mut done = Vec::new();
+        loop {
+            let from = next.fetch_add(run, Ordering::Relaxed);
+            let rest = items.get(from..).unwrap_or_default();
+            if rest.is_empty() {
+                return done;
+            }
+            let part: Vec<R> = rest.iter().take(run).map(&work).collect();
+            done.push((from, part));
+        }
+    };
     std::thread::scope(|scope| {
-        let threads: Vec<_> = items
-            .chunks(share)
-            .map(|chunk| scope.spawn(move || chunk.iter().map(work).collect::<Vec<_>>()))
+        // This thread is one of them.
+        let threads: Vec<_> = (1..cores.min(items.len()))
+            .map(|_| scope.spawn(take))
             .collect();
-        let mut done = Vec::with_capacity(items.len());
+        let mut parts = take();
         for thread in threads {
             match thread.join() {
-                Ok(share) => done.extend(share),
+                Ok(done) => parts.extend(done),
                 // A missing answer must not look like a good one.
                 Err(panic) => std::panic::resume_unwind(panic),
             }
         }
-        done
+        parts.sort_unstable_by_key(|(from, _)| *from);
+        parts.into_iter().flat_map(|(_, part)| part).collect()
     })
 }
 
