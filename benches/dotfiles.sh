@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Measure dotfiles against git's own status of as many plain files, and beside yadm and chezmoi where they are:   benches/dotfiles.sh
-# Needs hyperfine, python3 and git; yadm wants gpg. Prints a table; exits 1 if a ratio is over its target.
+# Needs python3 and git; yadm wants gpg. Prints a table; exits 1 if a ratio is over its target.
 set -eu
 root=$(dirname "$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)")
 runs=${RUNS:-40}
@@ -28,13 +28,8 @@ for n in range(int(sys.argv[2])):
         file.write(f"key{n} = value\n" * (n % 60 + 1))
 END
 }
-median() { # median PREPARE COMMAND... : medians in ms, interleaved by hyperfine in one call
-  local prepare=$1
-  shift
-  hyperfine -N --style none --warmup 2 --runs "$runs" --prepare "$prepare" --export-json "$work/times.json" "$@" >/dev/null
-  python3 -c 'import json,sys
-for r in json.load(open(sys.argv[1]))["results"]: print(r["median"] * 1000)' "$work/times.json"
-}
+median() { "$root/benches/interleave.py" "$runs" "$@"; } # median PREPARE COMMAND... : medians in ms
+
 over=0
 row() { # row WHAT OURS OTHER TARGET
   python3 -c 'import sys
@@ -59,9 +54,9 @@ git -C "$work/plain" status >/dev/null
 echo "| what | vault, ms | other, ms | ratio | target |"
 echo "|---|---|---|---|---|"
 status="vault dotfiles status"
-mapfile -t t < <(median true "$status" "git -C $work/plain status")
+mapfile -t t < <(median "" "$status" "git -C $work/plain status")
 row "status of $many encrypted files, unchanged; other: git status of as many plain files" "${t[@]}" 3
-mapfile -t t < <(median true "vault dotfiles apply" "git -C $work/plain status")
+mapfile -t t < <(median "" "vault dotfiles apply" "git -C $work/plain status")
 row "apply of $many unchanged files; other: git status" "${t[@]}" ""
 cp -r "$work/plain" "$work/copy"
 runs=$((runs / 8 + 2))
@@ -82,7 +77,7 @@ if command -v yadm >/dev/null && command -v gpg >/dev/null; then
   (cd "$work/yadm" && find .config/app* -type f >.config/yadm/encrypt)
   $y encrypt >/dev/null 2>&1 || true
   if [ -s "$work/yadm/.local/share/yadm/archive" ]; then
-    mapfile -t t < <(median true "$status" "$y status")
+    mapfile -t t < <(median "" "$status" "$y status")
     row "status; other: yadm status, which does not look at what is encrypted" "${t[@]}" ""
     gone="sh -c 'rm -rf $HOME/.config/app* $work/yadm/.config/app*'"
     mapfile -t t < <(median "$gone" "vault dotfiles apply --yes" "$y decrypt")

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # `git credential fill` through vault, git's own credential-store and pass-git-helper, 1,000 entries each:   benches/git.sh
-# Prints rows for run.sh: what|vault|other|target, in ms. Needs a release build with the example fill, hyperfine, python3, pass,
+# Prints rows for run.sh: what|vault|other|target, in ms. Needs a release build with the example fill, python3, pass,
 # pass-git-helper and gpg.
 set -eu
 root=$(dirname "$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)")
@@ -36,10 +36,6 @@ through() { # through SCRIPT HELPER
 through ours "$(command -v vault) git-credential"
 through store store
 through pass '!pass-git-helper'
-hyperfine -N --style none --warmup 3 --runs "$runs" --export-json "$work/times.json" "$work/ours" "$work/store" "$work/pass" >/dev/null
-python3 - "$work/times.json" <<'END'
-import json, sys
-ours, store, other = (one["median"] * 1000 for one in json.load(open(sys.argv[1]))["results"])
-print(f"git credential fill, 1,000 entries; floor: credential-store|{ours}|{store}|2")
-print(f"the same; floor: pass-git-helper|{ours}|{other}|1")
-END
+mapfile -t t < <("$(dirname "${BASH_SOURCE[0]}")/interleave.py" "$runs" "" "$work/ours" "$work/store" "$work/pass")
+echo "git credential fill, 1,000 entries; floor: credential-store|${t[0]}|${t[1]}|2"
+echo "the same; floor: pass-git-helper|${t[0]}|${t[2]}|1"

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Measure vault against its floors, in one run, as ratios:   benches/run.sh
-# Needs valgrind, hyperfine, python3, git, ssh-keygen, and pass-git-helper with pass and gpg. Prints a table; exits 1 if a ratio is over its target.
+# It works below $TMPDIR: on a disk, or in /dev/shm, which leaves the disk out.
+# Needs valgrind, python3, git, ssh-keygen, and pass-git-helper with pass and gpg. Prints a table; exits 1 if a ratio is over its target.
 set -eu
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(dirname "$here")
@@ -38,13 +39,7 @@ entry=team1/app1/token00001
 instructions() { # instructions COMMAND... : user-space instructions of one run
   valgrind --tool=callgrind --callgrind-out-file=/dev/null "$@" 2>&1 >/dev/null | awk '/Collected/ {print $NF}'
 }
-median() { # median PREPARE COMMAND... : medians in ms, interleaved by hyperfine in one call
-  local prepare=$1
-  shift
-  hyperfine -N --style none --warmup 3 --runs "$runs" --prepare "$prepare" --export-json "$work/times.json" "$@" >/dev/null
-  python3 -c 'import json,sys
-for r in json.load(open(sys.argv[1]))["results"]: print(r["median"] * 1000)' "$work/times.json"
-}
+median() { "$here/interleave.py" "$runs" "$@"; } # median PREPARE COMMAND... : medians in ms
 
 over=0
 row() { # row WHAT OURS FLOOR UNIT TARGET
@@ -62,9 +57,9 @@ get="vault get $entry"
 get_floor="floor-get $identity $work/few/.vault/keys/bench.age $work/few/$entry.age"
 vault get $entry >/dev/null
 row "get, instructions" "$(instructions $get)" "$(instructions $get_floor)" instructions 1.4
-mapfile -t t < <(median true "$get" "$get_floor")
+mapfile -t t < <(median "" "$get" "$get_floor")
 row "get, time" "${t[@]}" ms 1.3
-mapfile -t t < <(median true "vault exec -q -e T=$entry -- /bin/true" "$get")
+mapfile -t t < <(median "" "vault exec -q -e T=$entry -- /bin/true" "$get")
 row "exec of true, 1 entry; floor: get" "${t[@]}" ms 1.5
 
 # The same through the agent: a store behind a passphrase, unlocked once.
@@ -79,7 +74,7 @@ trap 'vault lock 2>/dev/null; rm -rf "$work"' EXIT
 vault store add protected "$work/agent" --identity "$work/protected" 2>/dev/null
 vault store add few "$work/few" 2>/dev/null
 through="vault --store protected get $entry"
-mapfile -t t < <(median true "$through" "vault --store few get $entry")
+mapfile -t t < <(median "" "$through" "vault --store few get $entry")
 row "get through the agent; floor: get with a plain identity" "${t[@]}" ms 1.2
 for _ in $(seq 1000); do AGEVAULT_PASSPHRASE_CMD=false $through >/dev/null || { echo "asked again" && exit 1; }; done
 rm "$HOME/.config/agevault/config.toml"
@@ -90,11 +85,11 @@ i=0
 for name in $(names 20); do
   i=$((i + 1)) ours+=" -e T$i=$name" floor_exec+=" T$i=$work/few/$name.age"
 done
-mapfile -t t < <(median true "$ours -- /bin/true" "$floor_exec -- /bin/true")
+mapfile -t t < <(median "" "$ours -- /bin/true" "$floor_exec -- /bin/true")
 row "exec, 20 entries" "${t[@]}" ms 1.3
 
 export AGEVAULT_STORE=$work/plain
-mapfile -t t < <(median true "vault ls --flat" "find $work/plain -name *.age" "vault find --expiring 30d")
+mapfile -t t < <(median "" "vault ls --flat" "find $work/plain -name *.age" "vault find --expiring 30d")
 row "ls --flat, $many entries; floor: find" "${t[0]}" "${t[1]}" ms 2
 row "find --expiring 30d, $many entries; floor: ls --flat" "${t[2]}" "${t[0]}" ms 2
 
@@ -125,7 +120,7 @@ mapfile -t t < <(median "$undo" "$work/add-member" "$work/add-git" 2>/dev/null)
 row "members add, $many entries; floor: add" "${t[0]}" "${t[1]}" ms 3
 export AGEVAULT_STORE=$work/git
 runs=5
-mapfile -t t < <(median true "vault members rotate-key" recrypt 2>/dev/null)
+mapfile -t t < <(median "" "vault members rotate-key" recrypt 2>/dev/null)
 row "a new epoch, $many entries; floor: their cryptography" "${t[0]}" "${t[1]}" ms 1.5
 runs=$all
 

@@ -216,11 +216,10 @@ pub fn parallel<T: Sync, R: Send>(
         }
     };
     std::thread::scope(|scope| {
-        // This thread is one of them.
-        let threads: Vec<_> = (1..cores.min(items.len()))
+        let threads: Vec<_> = (0..cores.min(items.len()))
             .map(|_| scope.spawn(take))
             .collect();
-        let mut parts = take();
+        let mut parts = Vec::new();
         for thread in threads {
             match thread.join() {
                 Ok(done) => parts.extend(done),
