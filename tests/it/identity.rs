@@ -7,6 +7,20 @@ use crate::world::secret;
 use crate::world::tool;
 
 #[test]
+fn the_program_that_prints_the_passphrase_gets_nothing_that_unlocks() {
+    let mut world = World::new();
+    world.set(
+        "AGEVAULT_PASSPHRASE_CMD",
+        "env | grep -e ^AGEVAULT_KEY -e PASSPHRASE_CMD >> ~/seen; echo passphrase",
+    );
+    world.vault(&["identity", "new"]).run().ok();
+    world.vault(&["init", "--no-recovery"]).run().ok();
+    world.add("a", secret("a"));
+    world.get("a").unwrap();
+    assert_eq!(fs::read_to_string(world.home().join("seen")).unwrap(), "");
+}
+
+#[test]
 fn an_identity_is_made_shown_and_given_another_passphrase() {
     let mut world = World::new();
     world.set("AGEVAULT_PASSPHRASE_CMD", "cat ~/passphrase");
