@@ -51,7 +51,7 @@ fi
 chmod 700 "$work/floor" "$work"/mask* "$work/start200"
 "$here/interleave.py" "$runs" "" "${commands[@]}" >"$work/times"
 python3 - "$work/times" "$mib" <<'PY'
-import json, sys
+import sys
 times = [float(line) / 1000 for line in open(sys.argv[1])]
 mib, missed = int(sys.argv[2]), False
 print("| what | MiB/s | part of cat | target |\n|---|---|---|---|")

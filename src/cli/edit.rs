@@ -11,7 +11,6 @@ use crate::cli::complete;
 use crate::cli::context::Context;
 use crate::cli::context::Opened;
 use crate::cli::context::Target;
-use crate::cli::exec::KEPT_BACK;
 use crate::cli::failure::FAILED;
 use crate::cli::failure::Failure;
 use crate::cli::fields::check_variable;
@@ -28,6 +27,7 @@ use crate::sys::process;
 use crate::sys::process::Variable;
 use crate::sys::ram::RamFolder;
 use crate::sys::signal::Held;
+use crate::sys::unlocks;
 
 /// The file's name in its folder; editors colour TOML.
 const FILE: &str = "entry.toml";
@@ -168,11 +168,7 @@ fn editor(cx: &Context, file: &std::path::Path) -> Result<(), Failure> {
     let chosen = cx.env.var_os("VISUAL").or(cx.env.var_os("EDITOR"));
     let path = cx.env.var_os("PATH").unwrap_or_default();
     let editor = without_traces(chosen.unwrap_or(OsStr::new("vi")), path);
-    let kept = cx
-        .env
-        .vars
-        .iter()
-        .filter(|(key, _)| !KEPT_BACK.iter().any(|name| key == *name));
+    let kept = cx.env.vars.iter().filter(|(key, _)| !unlocks(key));
     let vars: Vec<Variable<'_>> = kept
         .map(|(key, value)| (key.as_os_str(), value.as_os_str()))
         .collect();

@@ -21,7 +21,6 @@ use crate::cli::view;
 use crate::exec::plan;
 use crate::exec::plan::Plan;
 
-pub(in crate::cli) use selection::KEPT_BACK;
 pub(in crate::cli) use selection::Selection;
 pub(in crate::cli) use source::Ask;
 pub(in crate::cli) use source::ENV_FILE_MAX_BYTES;
@@ -99,10 +98,8 @@ pub(crate) struct Args {
 
 /// Whether a word on the command line calls this command.
 pub(crate) fn is_called(word: &OsStr) -> bool {
-    VERBS
-        .iter()
-        .filter(|verb| verb.name == "exec")
-        .any(|verb| word == verb.name || verb.aliases.iter().any(|alias| word == *alias))
+    let exec = VERBS.iter().find(|verb| verb.name == "exec");
+    exec.is_some_and(|verb| verb.is_called(word))
 }
 
 impl Run for Args {

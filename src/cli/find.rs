@@ -46,7 +46,7 @@ pub(crate) struct Args {
 }
 
 /// What entries are to be like.
-#[derive(clap::Args, Debug, Default)]
+#[derive(clap::Args, Debug)]
 #[group(id = "filters", multiple = true)]
 #[command(next_help_heading = "Filters")]
 struct Filters {
@@ -89,7 +89,7 @@ impl Run for Args {
         let filter = self.filters.filter(cx.env.now)?;
         let words: Vec<String> = self.words.iter().map(|word| word.to_lowercase()).collect();
         let opened = cx.open(None)?;
-        let mut hits = self.hits(cx, &opened, &filter, &words)?;
+        let mut hits = hits(cx, &opened, &filter, &words)?;
         hits.sort_unstable_by(|a, b| (a.rank, &a.name).cmp(&(b.rank, &b.name)));
         if self.json {
             print_json(cx, &hits);
@@ -108,96 +108,77 @@ impl Run for Args {
 
 /// What expires before an instant, expired or refused ones included.
 pub(super) fn expiring(cx: &mut Context, before: Timestamp) -> Result<Vec<Hit>, Failure> {
-    let filters = Filters {
-        expiring: Some(before.to_string()),
-        ..Filters::default()
+    let filter = Filter {
+        expiring_before: Some(before),
+        ..Filter::default()
     };
-    let filter = filters.filter(cx.env.now)?;
     let opened = cx.open(None)?;
-    let args = Args {
-        words: Vec::new(),
-        filters,
-        json: false,
-    };
-    args.hits(cx, &opened, &filter, &[])
+    hits(cx, &opened, &filter, &[])
 }
 
-impl Args {
-    /// What fits, from the index; refreshed first where nobody needs to be asked for that.
-    fn hits(
-        &self,
-        cx: &Context,
-        opened: &Opened,
-        filter: &Filter,
-        words: &[String],
-    ) -> Result<Vec<Hit>, Failure> {
-        // A hint of this device; where it cannot be read there is none.
-        let offers = Offers::load(opened.store.state.path());
-        let refused = offers.map(|offers| offers.refused()).unwrap_or_default();
-        let of = |header: &Header| -> Vec<Refused> {
-            let own = refused.iter().filter(|one| one.is_of(header));
-            own.cloned().collect()
-        };
-        // A refused token must be replaced as soon as one that expires.
-        let whenever = Filter {
-            expiring_before: None,
-            ..filter.clone()
-        };
-        let is_due = |header: &Header| {
-            filter.expiring_before.is_some() && !of(header).is_empty() && whenever.accepts(header)
-        };
-        let fits = |header: &Header| {
-            rank(header, words).is_some() && (filter.accepts(header) || is_due(header))
-        };
-        let mut catalogue = opened.store.catalogue_of(fits)?;
-        if !catalogue.unread.is_empty()
-            && let Some(keys) = cx.unlock_silently(opened)
-        {
-            for (_, error) in opened.store.refresh(&keys, &mut catalogue)? {
-                cx.ui.warn(&Failure::from(error).message);
-            }
-            catalogue.known.retain(fits);
+/// What fits, from the index; refreshed first where nobody needs to be asked for that.
+fn hits(
+    cx: &Context,
+    opened: &Opened,
+    filter: &Filter,
+    words: &[String],
+) -> Result<Vec<Hit>, Failure> {
+    // A hint of this device; where it cannot be read there is none.
+    let offers = Offers::load(opened.store.state.path());
+    let refused = offers.map(|offers| offers.refused()).unwrap_or_default();
+    let of = |header: &Header| -> Vec<Refused> {
+        let own = refused.iter().filter(|one| one.is_of(header));
+        own.cloned().collect()
+    };
+    // A refused token must be replaced as soon as one that expires.
+    let whenever = Filter {
+        expiring_before: None,
+        ..filter.clone()
+    };
+    let is_due = |header: &Header| {
+        filter.expiring_before.is_some() && !of(header).is_empty() && whenever.accepts(header)
+    };
+    let fits = |header: &Header| {
+        rank(header, words).is_some() && (filter.accepts(header) || is_due(header))
+    };
+    let mut catalogue = opened.store.catalogue_of(fits)?;
+    if !catalogue.unread.is_empty()
+        && let Some(keys) = cx.unlock_silently(opened)
+    {
+        for (_, error) in opened.store.refresh(&keys, &mut catalogue)? {
+            cx.ui.warn(&Failure::from(error).message);
         }
-        let mut hits = Vec::with_capacity(catalogue.known.len());
-        for header in catalogue.known {
-            if let Some(rank) = rank(&header, words) {
-                hits.push(Hit {
-                    rank,
-                    name: header.name.clone(),
-                    refused: of(&header),
-                    header: Some(header),
-                });
-            }
-        }
-        let unread = catalogue.unread;
-        if !unread.is_empty() {
-            let what = match unread.len() {
-                1 => "1 entry is".to_owned(),
-                count => format!("{count} entries are"),
-            };
-            cx.ui.say(&format!(
-                "{what} not read yet and known by name only; unlocking reads them"
-            ));
-        }
-        // Of an entry that was not read nothing fits a filter.
-        if self.filters.is_empty() {
-            hits.extend(unread.iter().filter_map(|name| of_name(name, words)));
-        }
-        Ok(hits)
+        catalogue.known.retain(fits);
     }
+    let mut hits = Vec::with_capacity(catalogue.known.len());
+    for header in catalogue.known {
+        if let Some(rank) = rank(&header, words) {
+            hits.push(Hit {
+                rank,
+                name: header.name.clone(),
+                refused: of(&header),
+                header: Some(header),
+            });
+        }
+    }
+    let unread = catalogue.unread;
+    if !unread.is_empty() {
+        let what = match unread.len() {
+            1 => "1 entry is".to_owned(),
+            count => format!("{count} entries are"),
+        };
+        cx.ui.say(&format!(
+            "{what} not read yet and known by name only; unlocking reads them"
+        ));
+    }
+    // Of an entry that was not read nothing fits a filter.
+    if *filter == Filter::default() {
+        hits.extend(unread.iter().filter_map(|name| of_name(name, words)));
+    }
+    Ok(hits)
 }
 
 impl Filters {
-    fn is_empty(&self) -> bool {
-        self.provider.is_none()
-            && self.scopes.is_empty()
-            && self.tags.is_empty()
-            && self.env.is_none()
-            && self.profiles.is_empty()
-            && self.expiring.is_none()
-            && !self.expired
-    }
-
     fn filter(&self, now: Timestamp) -> Result<Filter, Failure> {
         let expiring_before = match &self.expiring {
             Some(text) => expiry::parse(text, now).map_err(Failure::usage)?,

@@ -108,8 +108,8 @@ struct Verb {
 }
 
 impl Verb {
-    fn is_called(&self, word: &str) -> bool {
-        self.name == word || self.aliases.contains(&word)
+    fn is_called(&self, word: &OsStr) -> bool {
+        word == self.name || self.aliases.iter().any(|alias| word == *alias)
     }
 }
 
@@ -333,7 +333,7 @@ pub fn run(env: Env, args: &[OsString]) -> ExitCode {
 /// Takes a command line apart. Where a command stands first, a grammar of that one will do; only a mistake, or a question for
 /// help, needs to know what else there is.
 fn parse(args: &[OsString]) -> clap::error::Result<ArgMatches> {
-    let first = args.get(1).and_then(|word| word.to_str());
+    let first = args.get(1);
     let verb = first.and_then(|word| VERBS.iter().find(|verb| verb.is_called(word)));
     let parse = |verbs| {
         // Taking it apart would cost a hundredth of a look-up; it goes with the process.

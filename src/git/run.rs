@@ -26,6 +26,7 @@ use rustix::process::Rlimit;
 
 use crate::git::Error;
 use crate::git::Ident;
+use crate::sys::unlocks;
 
 /// Settings for every start; they win over every file.
 const TAMED: &[&str] = &[
@@ -41,9 +42,6 @@ const TAMED: &[&str] = &[
     // Where ".git" is broken, the store's own folder is not taken for a repository: its settings are nobody's.
     "safe.bareRepository=explicit",
 ];
-
-/// Variables that no child sees; `GIT_*` aside.
-const WITHHELD: &[&str] = &["AGEVAULT_KEY", "AGEVAULT_PASSPHRASE_CMD"];
 
 /// The most that is read of git's configuration, in bytes.
 const CONFIG_MAX_BYTES: u64 = 64 * 1024;
@@ -100,8 +98,7 @@ impl Git {
         for (name, value) in &self.vars {
             let kept = name == "GIT_TERMINAL_PROMPT" && self.interactive;
             let git = name.as_encoded_bytes().starts_with(b"GIT_");
-            let withheld = WITHHELD.iter().any(|withheld| name == withheld);
-            if kept || !git && !withheld {
+            if kept || !git && !unlocks(name) {
                 command.env(name, value);
             }
         }

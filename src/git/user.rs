@@ -12,9 +12,8 @@ use std::process::Command;
 use std::process::Stdio;
 
 use crate::git::Error;
+use crate::sys::unlocks;
 
-/// Variables that no child sees.
-const WITHHELD: [&str; 2] = ["AGEVAULT_KEY", "AGEVAULT_PASSPHRASE_CMD"];
 /// What `git config` ends with where there is no such setting, or no such section.
 const NOTHING: [i32; 2] = [1, 5];
 
@@ -28,9 +27,7 @@ pub struct UserGit {
 impl UserGit {
     /// git in a folder, with the caller's environment.
     pub fn new(folder: &Path, vars: &[(OsString, OsString)]) -> Self {
-        let kept = vars
-            .iter()
-            .filter(|(name, _)| !WITHHELD.iter().any(|one| name == one));
+        let kept = vars.iter().filter(|(name, _)| !unlocks(name));
         Self {
             folder: folder.to_owned(),
             vars: kept.cloned().collect(),

@@ -10,7 +10,7 @@ pub const DEFAULT_PROFILE: &str = "default";
 
 /// What an entry must be like. Several conditions narrow each other; within a list, one is enough for
 /// profiles, and all are needed for scopes and tags.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
     /// In one of these profiles.
     pub profiles: Vec<String>,

@@ -13,12 +13,10 @@ use crate::session::pinentry::Pinentry;
 use crate::sys::Env;
 use crate::sys::process;
 use crate::sys::tty::Terminal;
+use crate::sys::unlocks;
 
 /// The variable that names a program which prints the passphrase.
 const COMMAND_VARIABLE: &str = "AGEVAULT_PASSPHRASE_CMD";
-
-/// The variables that unlock: no other program gets them.
-const UNLOCKING: [&str; 2] = ["AGEVAULT_KEY", COMMAND_VARIABLE];
 
 /// How long a plugin may be silent, unless the configuration says otherwise.
 const PLUGIN_SECONDS: u64 = 60;
@@ -90,7 +88,7 @@ impl Prompt for Asking {
         if let Some(command) = self.command() {
             let vars = self.env.vars.iter();
             let vars: Vec<_> = vars
-                .filter(|(key, _)| !UNLOCKING.iter().any(|name| key == name))
+                .filter(|(key, _)| !unlocks(key))
                 .map(|(key, value)| (key.as_os_str(), value.as_os_str()))
                 .collect();
             let failed = |error| format!("the program of {COMMAND_VARIABLE} failed: {error}");

@@ -11,7 +11,6 @@ use crate::git;
 use crate::git::Id;
 use crate::git::Repo;
 use crate::store::Error;
-use crate::store::Store;
 use crate::sys::fs;
 use crate::sys::fs::Dir;
 use crate::sys::fs::Kind;
@@ -33,20 +32,18 @@ pub(super) fn write_blobs(repo: &Repo, changes: &Changes) -> Result<Edits, git::
     Ok(changes.iter().map(blob).collect())
 }
 
-impl Store {
-    /// Brings paths of the work tree to their new state. What goes is gone first: where case does not count, a name that only
-    /// changes its case is one file.
-    pub(super) fn apply_all(&self, changes: &Changes) -> Result<(), Error> {
-        for (path, content) in changes {
-            if content.is_none() {
-                self.dir.remove(Path::new(path))?;
-            }
+/// Brings paths of a work tree to their new state. What goes is gone first: where case does not count, a name that only
+/// changes its case is one file.
+pub(super) fn apply_all(dir: &Dir, changes: &Changes) -> Result<(), Error> {
+    for (path, content) in changes {
+        if content.is_none() {
+            dir.remove(Path::new(path))?;
         }
-        let coming = changes
-            .iter()
-            .filter_map(|(path, content)| Some((Path::new(path), content.as_deref()?)));
-        Ok(self.dir.replace_all(&coming.collect::<Vec<_>>())?)
     }
+    let coming = changes
+        .iter()
+        .filter_map(|(path, content)| Some((Path::new(path), content.as_deref()?)));
+    Ok(dir.replace_all(&coming.collect::<Vec<_>>())?)
 }
 
 /// A change of several files in a store without git: complete in `.vault/next/`, then moved into place (W-113).

@@ -17,14 +17,15 @@ use crate::format::members::Member;
 use crate::format::members::Members;
 use crate::format::members::Role;
 use crate::git::Repo;
-use crate::git::object::commit_text;
 use crate::git::run::Git;
 use crate::store::Error;
 use crate::store::Store;
-use crate::store::keeper::Keeper;
+use crate::store::changes::Changes;
+use crate::store::changes::apply_all;
 use crate::store::people::key_file;
 use crate::store::people::list_file;
 use crate::store::state::State;
+use crate::store::turn;
 use crate::sys::fs;
 use crate::sys::fs::Dir;
 
@@ -142,15 +143,20 @@ fn new_keys(plan: &Plan<'_>) -> Result<KeyFile, Error> {
 /// Fills the folder that will become the store; the id of its first commit, if it has git.
 fn fill(temp: &Path, plan: &Plan<'_>, keys: &KeyFile) -> Result<Option<String>, Error> {
     let dir = fs::make_private(temp)?;
-    let mut files = vec![(layout::FORMAT.to_owned(), keys.epoch.to_text().into_bytes())];
+    let mut files = Changes::new();
+    files.insert(
+        layout::FORMAT.to_owned(),
+        Some(keys.epoch.to_text().into_bytes()),
+    );
     let members = members_of(plan);
     for member in &members.list {
-        files.push((layout::key_path(&member.name), key_file(keys, member)?));
+        files.insert(
+            layout::key_path(&member.name),
+            Some(key_file(keys, member)?),
+        );
     }
-    files.push((layout::MEMBERS.to_owned(), list_file(keys, &members)?));
-    for (path, bytes) in &files {
-        dir.replace(Path::new(path), bytes)?;
-    }
+    files.insert(layout::MEMBERS.to_owned(), Some(list_file(keys, &members)?));
+    apply_all(&dir, &files)?;
     let Some(git) = &plan.git else {
         return Ok(None);
     };
@@ -158,14 +164,8 @@ fn fill(temp: &Path, plan: &Plan<'_>, keys: &KeyFile) -> Result<Option<String>, 
     let author = git.author();
     let repo = Repo::init(&git)?;
     let author = author.at(plan.now);
-    let mut edits = Vec::new();
-    for (path, bytes) in &files {
-        edits.push((path.clone(), Some(repo.write_blob(bytes)?)));
-    }
     let head = repo.head()?;
-    let tree = repo.edit_tree(None, &edits)?;
-    let raw = commit_text(&tree, &[], &author, FIRST_MESSAGE);
-    let commit = repo.write_commit(&keys.seal(&raw)?)?;
+    let (commit, edits) = turn::commit(&repo, None, keys, &files, (&author, FIRST_MESSAGE))?;
     repo.move_head(&head, commit, &author, FIRST_MESSAGE)?;
     repo.update_index(&edits)?;
     Ok(Some(commit.to_string()))

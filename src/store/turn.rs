@@ -30,6 +30,7 @@ use crate::store::Store;
 use crate::store::changes::Changes;
 use crate::store::changes::Edits;
 use crate::store::changes::Staged;
+use crate::store::changes::apply_all;
 use crate::store::changes::write_blobs;
 use crate::store::keeper::Keeper;
 use crate::store::people::Unfit;
@@ -237,7 +238,7 @@ impl Store {
         self.state.set_turn(&turn)?;
         repo.move_head(head, commit, who, message)?;
         self.state.finish_turn(&turn)?;
-        self.apply_all(changes)?;
+        apply_all(&self.dir, changes)?;
         repo.update_index(&edits)?;
         self.state.set_shown(&commit.to_string())
     }

@@ -24,6 +24,7 @@ use crate::store::Error;
 use crate::store::Store;
 use crate::store::changes::Changes;
 use crate::store::changes::Staged;
+use crate::store::changes::apply_all;
 use crate::store::changes::write_blobs;
 use crate::store::keeper::Keeper;
 use crate::store::settle::Settled;
@@ -261,7 +262,7 @@ impl Writer<'_> {
             self.raise()?;
             return Ok(commit);
         }
-        self.store.apply_all(changes)?;
+        apply_all(&self.store.dir, changes)?;
         repo.update_index(&edits)?;
         self.raise()?;
         self.store.state.set_shown(&commit.to_string())?;
@@ -271,7 +272,7 @@ impl Writer<'_> {
     fn commit_plain(&self, changes: &Changes) -> Result<(), Error> {
         // One removal is staged as well: what is staged tells the next command whose revision to raise (W-115).
         if changes.len() == 1 && changes.values().all(Option::is_some) {
-            self.store.apply_all(changes)?;
+            apply_all(&self.store.dir, changes)?;
             return self.raise();
         }
         let staged = Staged::write(&self.store.dir, changes)?;

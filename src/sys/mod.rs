@@ -28,6 +28,14 @@ use jiff::Timestamp;
 /// The variable that says that nobody may be asked.
 pub const NON_INTERACTIVE: &str = "AGEVAULT_NON_INTERACTIVE";
 
+/// The variables that unlock a store: no other program gets them.
+pub const UNLOCKING: [&str; 2] = ["AGEVAULT_KEY", "AGEVAULT_PASSPHRASE_CMD"];
+
+/// Whether a variable unlocks a store.
+pub fn unlocks(variable: &OsStr) -> bool {
+    UNLOCKING.iter().any(|name| variable == *name)
+}
+
 /// What the program was given when it started. Read once, in `main`; everything below takes it as a value.
 #[derive(Clone)]
 pub struct Env {

@@ -35,6 +35,7 @@ use rustix::event::Timespec;
 use rustix::process::Pid;
 
 use crate::secret::Secret;
+use crate::sys::UNLOCKING;
 use crate::sys::fs;
 use crate::sys::mem;
 use crate::sys::mem::OriginalLimits;
@@ -59,14 +60,15 @@ const STAT_MAX_BYTES: usize = 1024;
 /// How long a detached helper may take to answer.
 const ANSWER_MAX: Duration = Duration::from_secs(5);
 
-/// What a library must not hand to the programs that it starts with our own environment: what unlocks, and the age crate's
-/// switch that prints its talk with a plugin, keys included.
-const WITHHELD: [&str; 3] = ["AGEVAULT_KEY", "AGEVAULT_PASSPHRASE_CMD", "AGEDEBUG"];
+/// The age crate's switch that prints its talk with a plugin, keys included.
+const AGE_DEBUG: &str = "AGEDEBUG";
 
-/// Does everything, with those variables taken out of this process's environment. To be called from `main`, before there
+/// Does everything, with the variables that a library must not hand to the programs that it starts taken out of this process's
+/// environment: what unlocks, and what prints keys. To be called from `main`, before there
 /// is a second thread, and after the variables have been read.
 pub fn withholding<T>(all: impl FnOnce() -> T) -> T {
-    temp_env::with_vars_unset(WITHHELD, all)
+    let [key, command] = UNLOCKING;
+    temp_env::with_vars_unset([key, command, AGE_DEBUG], all)
 }
 
 /// Becomes another program: same process, terminal and parent. Returns only if that failed.

@@ -14,9 +14,7 @@ use crate::cli::failure::Failure;
 use crate::exec::plan::Expired;
 use crate::exec::plan::Plan;
 use crate::policy::variable::Sieve;
-
-/// Variables that never reach the program: they unlock the store.
-pub(in crate::cli) const KEPT_BACK: [&str; 2] = ["AGEVAULT_KEY", "AGEVAULT_PASSPHRASE_CMD"];
+use crate::sys::unlocks;
 
 /// What is chosen, and what is kept of the environment.
 #[derive(clap::Args, Debug, Default)]
@@ -106,7 +104,7 @@ impl Selection {
     /// Whether the program inherits a variable that the plan does not set.
     pub(super) fn inherits(&self, variable: &OsStr, plan: &Plan) -> bool {
         let is_kept = self.keep.iter().any(|kept| variable == kept.as_str());
-        !KEPT_BACK.iter().any(|name| variable == *name)
+        !unlocks(variable)
             && (is_kept || !self.pristine)
             && !plan.removed.iter().any(|name| variable == name.as_str())
     }
